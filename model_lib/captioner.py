@@ -1,0 +1,189 @@
+"""The captioner: encoded image bytes in, captions out.
+
+Joins preprocessing, encoder, decoder, decoding and vocabulary. The fast path is one compiled
+graph for each (batch size, decode settings): uint8 pixels -> features -> words, with the
+weights frozen into constants. Short batches are padded to the compiled shape.
+
+Legend: B batch, S image side in pixels, N captions an image, T most tokens drawn.
+"""
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model_lib import decoding
+from model_lib.bundle_info import BundleInfo
+from model_lib.compiled import freeze
+from model_lib.config import DecodeConfig
+from model_lib.decoder import CaptionDecoder
+from model_lib.errors import ConfigError
+from model_lib.preprocessing import PreparedImage, Preprocessor
+from model_lib.tokenizer import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Tokenizer
+
+SPECIAL_IDS = decoding.SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
+Batch = tuple[np.ndarray[Any, Any], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Caption:
+    """One caption of one image.
+
+    Attributes:
+        text: words joined by spaces, without special words.
+        token_ids: ids drawn, `<end>` included where it was drawn.
+        log_prob: natural log-probability of the tokens.
+        score: log_prob / num_tokens; higher is surer, 0 at most.
+        num_tokens: tokens drawn, `<end>` included.
+        finished: false where the length limit cut the caption.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    log_prob: float
+    score: float
+    num_tokens: int
+    finished: bool
+
+
+class Captioner:
+    """A trained captioner, ready to use; load one with `model_lib.bundle.load_bundle`."""
+
+    def __init__(
+        self,
+        info: BundleInfo,
+        encoder: keras.Model,
+        decoder: CaptionDecoder,
+        tokenizer: Tokenizer,
+    ) -> None:
+        """Joins the parts.
+
+        Args:
+            info: name, fingerprint and settings; its preprocessing must fit the encoder.
+            encoder: images [B,S,S,3] (0..255) -> features float32 [B,P,C].
+            decoder: built for these features and this vocabulary.
+            tokenizer: the vocabulary.
+        """
+        self.info = info
+        self.encoder = encoder
+        self.decoder = decoder
+        self.tokenizer = tokenizer
+        self.preprocessor = Preprocessor(info.preprocess)
+        self._compiled: dict[tuple[int, str], Callable[..., Any]] = {}
+        self._compile_lock = threading.Lock()
+
+    def caption_bytes(
+        self,
+        images: Sequence[bytes],
+        decode: DecodeConfig | None = None,
+        batch_size: int = 32,
+    ) -> list[list[Caption]]:
+        """Captions encoded images.
+
+        Args:
+            images: bytes of JPEG, PNG, WebP, GIF or BMP files, any number.
+            decode: how captions are drawn; by default as the bundle says.
+            batch_size: images in one run of the network; does not change the captions.
+
+        Returns:
+            For each image its captions, best first.
+
+        Raises:
+            ImageError: for the first image that cannot be read.
+            ConfigError: for a batch size below 1.
+        """
+        return self.caption_prepared(
+            [self.preprocessor(data) for data in images], decode, batch_size
+        )
+
+    def caption_prepared(
+        self,
+        images: Sequence[PreparedImage],
+        decode: DecodeConfig | None = None,
+        batch_size: int = 32,
+    ) -> list[list[Caption]]:
+        """Captions images that `self.preprocessor` has decoded; else as `caption_bytes`."""
+        if batch_size < 1:
+            raise ConfigError(f"batch_size is {batch_size}; expected at least 1")
+        if not images:
+            return []
+        decode = decode or self.info.decode
+        run = self._runner(batch_size, decode)
+        captions: list[list[Caption]] = []
+        for start in range(0, len(images), batch_size):
+            chunk = images[start : start + batch_size]
+            outputs = run(*_batch(chunk, decode, batch_size))
+            found = decoding.Hypotheses(*(output.numpy() for output in outputs))
+            captions.extend(self._captions_of(found, row) for row in range(len(chunk)))
+        return captions
+
+    def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
+        """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
+        places = np.flatnonzero(np.isfinite(found.log_probs[row]))
+        return [self._caption(found, row, int(place)) for place in places]
+
+    def _caption(self, found: decoding.Hypotheses, row: int, place: int) -> Caption:
+        num_tokens = int(found.lengths[row, place])
+        token_ids = tuple(int(token) for token in found.token_ids[row, place, :num_tokens])
+        log_prob = float(found.log_probs[row, place])
+        return Caption(
+            text=self.tokenizer.decode(token_ids),
+            token_ids=token_ids,
+            log_prob=log_prob,
+            score=log_prob / num_tokens,
+            num_tokens=num_tokens,
+            finished=bool(found.finished[row, place]),
+        )
+
+    def _runner(self, batch_size: int, decode: DecodeConfig) -> Callable[..., Any]:
+        """Returns the compiled graph for a batch size and decode settings, made once."""
+        key = (batch_size, decode.replace(seed=0).to_json())
+        with self._compile_lock:
+            if key not in self._compiled:
+                self._compiled[key] = self._compile(batch_size, decode)
+            return self._compiled[key]
+
+    def _compile(self, batch_size: int, decode: DecodeConfig) -> Callable[..., Any]:
+        size = self.info.preprocess.image_size
+        signature = [tf.TensorSpec([batch_size, size, size, 3], tf.uint8)]
+        if decode.method == "sample":
+            shape = [batch_size, decode.num_captions, decode.max_length_tokens]
+            signature.append(tf.TensorSpec(shape, tf.float32))
+
+        def caption_pixels(pixels: Any, uniforms: Any = None) -> Any:
+            features = self.encoder(tf.cast(pixels, tf.float32), training=False)
+            memory = self.decoder.start(features)
+            return decoding.decode(
+                lambda tokens, state: self.decoder.step(tokens, state, memory),
+                memory.initial_state,
+                decode,
+                SPECIAL_IDS,
+                uniforms,
+            )
+
+        return freeze(caption_pixels, signature)
+
+
+def _batch(images: Sequence[PreparedImage], decode: DecodeConfig, size: int) -> Batch:
+    """Stacks images to uint8 [B,S,S,3], padded with black, and the numbers to sample with."""
+    pixels = np.zeros((size, *images[0].pixels.shape), np.uint8)
+    for row, image in enumerate(images):
+        pixels[row] = image.pixels
+    if decode.method != "sample":
+        return (pixels,)
+    uniforms = np.zeros((size, decode.num_captions, decode.max_length_tokens), np.float32)
+    for row, image in enumerate(images):
+        uniforms[row] = list(_uniforms(image.sha256, decode))
+    return pixels, uniforms
+
+
+def _uniforms(image_sha256: str, decode: DecodeConfig) -> Iterator[np.ndarray[Any, Any]]:
+    """Random numbers in [0,1) for each caption of an image: of seed, image and caption only."""
+    image_key = int(image_sha256[:16], 16)
+    for caption in range(decode.num_captions):
+        generator = np.random.default_rng([decode.seed, image_key, caption])
+        yield generator.random(decode.max_length_tokens, np.float32)
