@@ -1,0 +1,144 @@
+"""The command line: flags made from `JobConfig`, everything else left to Beam.
+
+Takes the arguments after the program's name; gives a `JobConfig` and Beam's own options. A flag
+that neither knows is a `ConfigError` with a suggestion. Beam is imported only when needed, so
+that `--help` answers at once.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from beam_jobs.config import JobConfig
+from model_lib.errors import ConfigError
+
+DEFAULT_RUNNER = "FnApiRunner"
+_METAVARS: dict[Any, str] = {int: "N", float: "X", str: "FOLDER"}
+DESCRIPTION = """\
+Captions images in batch: every input becomes one row of OUTPUT/captions/*.parquet, or one row
+of OUTPUT/failures/*.parquet that says why not. OUTPUT/manifest.json is written last."""
+EPILOG = f"""\
+examples:
+  caption-images --input photos/ --output captions
+  caption-images --input 'gs://bucket/2024/*.jpg' --input @more.txt --output gs://bucket/out
+  caption-images --input photos/ --output captions --decode sample --num_captions 5 --seed 1
+
+All other flags are Apache Beam's and go to it, for example --runner DataflowRunner or
+--direct_num_workers 4. The default runner is {DEFAULT_RUNNER}, on this machine.
+
+exit codes: 0 done; 1 the run failed, or too many images did; 2 the command line is wrong.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises `ConfigError` where argparse would end the program."""
+
+    def error(self, message: str) -> typing.NoReturn:
+        raise ConfigError(message)
+
+
+def parse_command_line(argv: Sequence[str]) -> tuple[JobConfig, list[str]]:
+    """Reads the command line.
+
+    Args:
+        argv: arguments, without the program's name. Words of our flags may be joined by `-`
+            or `_`.
+
+    Returns:
+        The job's settings, and the arguments meant for Beam, the runner always among them.
+
+    Raises:
+        ConfigError: for a missing, unknown or wrong flag.
+        SystemExit: with code 0, after `--help`.
+    """
+    parser = build_parser()
+    ours, others = parser.parse_known_args([_with_underscores(word) for word in argv])
+    _check_beam_flags(others)
+    settings = {name: value for name, value in vars(ours).items() if value is not None}
+    settings["input"] = tuple(settings["input"])
+    if not any(word.split("=")[0] == "--runner" for word in others):
+        others = ["--runner", DEFAULT_RUNNER, *others]
+    return JobConfig(**settings), others
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of our own flags, one for each field of `JobConfig`."""
+    parser = _Parser(
+        prog="caption-images",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    groups: dict[str, Any] = {}
+    hints = typing.get_type_hints(JobConfig)
+    for field in dataclasses.fields(JobConfig):
+        title = field.metadata["group"]
+        group = groups.setdefault(title, None) or parser.add_argument_group(title)
+        groups[title] = group
+        group.add_argument(f"--{field.name}", **_flag_options(field, hints[field.name]))
+    return parser
+
+
+def _flag_options(field: "dataclasses.Field[Any]", hint: Any) -> dict[str, Any]:
+    """Returns what `add_argument` needs for a field of `JobConfig`."""
+    required = field.default is dataclasses.MISSING
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        [hint] = [option for option in typing.get_args(hint) if option is not type(None)]
+    text = field.metadata["help"]
+    if hint is bool:
+        return {"action": "store_true", "help": text}
+    if required:
+        text = f"{text} (required)"
+    elif field.default is not None:
+        text = f"{text} (default: {field.default})"
+    options: dict[str, Any] = {"help": text, "required": required, "metavar": _METAVARS.get(hint)}
+    if typing.get_origin(hint) is typing.Literal:
+        return {**options, "choices": typing.get_args(hint), "metavar": None}
+    if typing.get_origin(hint) is tuple:
+        return {**options, "action": "append", "metavar": "WHERE"}
+    return {**options, "type": hint}
+
+
+def _with_underscores(word: str) -> str:
+    """Returns `--max-failure-rate=1` as `--max_failure_rate=1`; flags not ours are left alone."""
+    flag, equals, value = word.partition("=")
+    name = flag.removeprefix("--").replace("-", "_")
+    ours = flag.startswith("--") and name in {field.name for field in dataclasses.fields(JobConfig)}
+    return f"--{name}{equals}{value}" if ours else word
+
+
+def _check_beam_flags(words: Sequence[str]) -> None:
+    """Refuses words that Beam does not know either: it would drop them with a log line."""
+    if not words:
+        return
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
+
+    class BeamParser(_BeamArgumentParser):
+        def error(self, message: str) -> typing.NoReturn:
+            raise ConfigError(message)
+
+    parser = BeamParser(allow_abbrev=False, add_help=False)
+    # As Beam does itself: an options class that was imported twice counts once.
+    for options in {str(kind): kind for kind in PipelineOptions.__subclasses__()}.values():
+        options._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(words))
+    if unknown:
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        raise ConfigError(_unknown_flag_message(unknown[0], known))
+
+
+def _unknown_flag_message(word: str, beam_flags: Sequence[str]) -> str:
+    flag = word.split("=")[0]
+    if not flag.startswith("-"):
+        return f"unexpected argument {word!r}; did you mean --input {word}?"
+    ours = [f"--{field.name}" for field in dataclasses.fields(JobConfig)]
+    flag_as_ours = "--" + flag.removeprefix("--").replace("-", "_")
+    close = difflib.get_close_matches(flag_as_ours, ours, n=1)
+    close = close or difflib.get_close_matches(flag, beam_flags, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "; see --help"
+    return f"unknown flag {flag}{hint}"

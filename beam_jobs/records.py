@@ -1,0 +1,228 @@
+"""The rows of the two output tables, declared once: Arrow and BigQuery schemas come from here.
+
+Takes outcomes of the pipeline's steps (`CaptionedImage`, `Failure`) and gives rows: plain
+dictionaries with exactly the table's columns. Times are aware UTC datetimes with microseconds.
+"""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from model_lib.captioner import Caption
+
+ColumnType = Literal["string", "bool", "int32", "int64", "float64", "timestamp", "struct"]
+Stage = Literal["read", "decode", "caption", "write"]
+Row = dict[str, Any]
+
+MAX_MESSAGE_CHARS = 1000
+_ARROW_TYPES: Mapping[str, pa.DataType] = {
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+_BIGQUERY_TYPES: Mapping[str, str] = {
+    "string": "STRING",
+    "bool": "BOOLEAN",
+    "int32": "INTEGER",
+    "int64": "INTEGER",
+    "float64": "FLOAT",
+    "timestamp": "TIMESTAMP",
+    "struct": "RECORD",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        name: as readers see it.
+        type: its type, or that of its elements where it is repeated.
+        description: what it means, units included.
+        repeated: whether a value is a list.
+        nullable: whether a value may be missing; never so in columns of our own.
+        fields: what a struct holds.
+    """
+
+    name: str
+    type: ColumnType
+    description: str
+    repeated: bool = False
+    nullable: bool = False
+    fields: tuple["Column", ...] = ()
+
+    def arrow_field(self) -> pa.Field:
+        """Returns the column as Arrow declares it."""
+        if self.type == "struct":
+            kind = pa.struct([field.arrow_field() for field in self.fields])
+        else:
+            kind = _ARROW_TYPES[self.type]
+        if self.repeated:
+            kind = pa.list_(pa.field("element", kind, nullable=False))
+        return pa.field(self.name, kind, nullable=self.nullable)
+
+    def bigquery_field(self) -> dict[str, Any]:
+        """Returns the column as BigQuery declares it."""
+        mode = "REPEATED" if self.repeated else "NULLABLE" if self.nullable else "REQUIRED"
+        declared: dict[str, Any] = {
+            "name": self.name,
+            "type": _BIGQUERY_TYPES[self.type],
+            "mode": mode,
+            "description": self.description,
+        }
+        if self.fields:
+            declared["fields"] = [field.bigquery_field() for field in self.fields]
+        return declared
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table: its name, which is also its folder in the output, and its columns."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def arrow_schema(self) -> pa.Schema:
+        """Returns the schema that every Parquet file of the table has."""
+        return pa.schema([column.arrow_field() for column in self.columns])
+
+    def bigquery_schema(self) -> dict[str, Any]:
+        """Returns the schema in the form that Beam's `WriteToBigQuery` takes."""
+        return {"fields": [column.bigquery_field() for column in self.columns]}
+
+
+CAPTIONS = Table(
+    "captions",
+    (
+        Column("uri", "string", "the image, as given"),
+        Column("image_sha256", "string", "hex digest of the encoded bytes"),
+        Column("caption", "string", "best caption"),
+        Column("score", "float64", "its mean log-probability a token, natural log"),
+        Column(
+            "candidates",
+            "struct",
+            "all captions, best first",
+            repeated=True,
+            fields=(
+                Column("caption", "string", "its text"),
+                Column("log_prob", "float64", "its log-probability, natural log"),
+                Column("score", "float64", "log_prob / tokens"),
+            ),
+        ),
+        Column("num_tokens", "int32", "tokens of the best caption, the end token included"),
+        Column("finished", "bool", "false where the length limit cut the best caption"),
+        Column("width", "int32", "of the original in pixels, after EXIF orientation"),
+        Column("height", "int32", "of the original in pixels, after EXIF orientation"),
+        Column("format", "string", "jpeg, png, webp, gif or bmp"),
+        Column("size_bytes", "int64", "of the encoded image"),
+        Column("model_name", "string", "name of the bundle"),
+        Column("model_fingerprint", "string", "hex digest of the bundle's content"),
+        Column("decode_config", "string", "decode settings as canonical JSON, seed included"),
+        Column("run_id", "string", "the run that wrote the row"),
+        Column("captioned_at", "timestamp", "when, UTC"),
+    ),
+)
+FAILURES = Table(
+    "failures",
+    (
+        Column("uri", "string", "the image, as given"),
+        Column("stage", "string", "read, decode, caption or write"),
+        Column("error_type", "string", "class name of the error"),
+        Column("error_message", "string", "what was wrong"),
+        Column("attempts", "int32", "how often the stage was tried"),
+        Column("run_id", "string", "the run that wrote the row"),
+        Column("failed_at", "timestamp", "when, UTC"),
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunStamp:
+    """What every row of a run carries.
+
+    Attributes:
+        run_id: of this start of the job.
+        model_name: of the bundle.
+        model_fingerprint: of the bundle.
+        decode_config: decode settings as canonical JSON.
+    """
+
+    run_id: str
+    model_name: str
+    model_fingerprint: str
+    decode_config: str
+
+
+class CaptionedImage(NamedTuple):
+    """An image that was captioned; `captions` is best first and not empty."""
+
+    uri: str
+    image_sha256: str
+    captions: "Sequence[Caption]"
+    width: int
+    height: int
+    format: str
+    size_bytes: int
+
+
+class Failure(NamedTuple):
+    """An input that could not be captioned: where, why, and how often it was tried."""
+
+    uri: str
+    stage: Stage
+    error_type: str
+    error_message: str
+    attempts: int = 1
+
+    @classmethod
+    def from_error(
+        cls, uri: str, stage: Stage, error: BaseException, attempts: int = 1
+    ) -> "Failure":
+        """Makes it from an exception; the message is cut to `MAX_MESSAGE_CHARS`."""
+        message = printable(str(error) or repr(error))[:MAX_MESSAGE_CHARS]
+        return cls(uri, stage, type(error).__name__, message, attempts)
+
+
+def printable(text: str) -> str:
+    r"""Returns text that UTF-8 can hold: a lone surrogate (a stray byte) becomes `\udce9`."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def utc_now() -> datetime.datetime:
+    """Returns the time, aware, UTC."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def caption_row(image: CaptionedImage, stamp: RunStamp, captioned_at: datetime.datetime) -> Row:
+    """Returns the row of table `CAPTIONS` for a captioned image."""
+    best = image.captions[0]
+    return {
+        "uri": image.uri,
+        "image_sha256": image.image_sha256,
+        "caption": best.text,
+        "score": best.score,
+        "candidates": [
+            {"caption": caption.text, "log_prob": caption.log_prob, "score": caption.score}
+            for caption in image.captions
+        ],
+        "num_tokens": best.num_tokens,
+        "finished": best.finished,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "size_bytes": image.size_bytes,
+        **dataclasses.asdict(stamp),
+        "captioned_at": captioned_at,
+    }
+
+
+def failure_row(failure: Failure, run_id: str, failed_at: datetime.datetime) -> Row:
+    """Returns the row of table `FAILURES` for a failure."""
+    return {**failure._asdict(), "run_id": run_id, "failed_at": failed_at}
