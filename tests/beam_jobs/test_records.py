@@ -1,0 +1,131 @@
+import datetime
+
+import pyarrow as pa
+import pytest
+
+from beam_jobs import records
+from beam_jobs.records import CAPTIONS, FAILURES, CaptionedImage, Failure, RunStamp
+from model_lib.captioner import Caption
+
+NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, 5, tzinfo=datetime.timezone.utc)
+STAMP = RunStamp(run_id="r1", model_name="toy", model_fingerprint="ab" * 32, decode_config="{}")
+IMAGE = CaptionedImage(
+    uri="a.jpg",
+    image_sha256="cd" * 32,
+    captions=(
+        Caption("a dog", (4, 5, 3), log_prob=-1.5, score=-0.5, num_tokens=3, finished=True),
+        Caption("a cat", (4, 6), log_prob=-3.0, score=-1.5, num_tokens=2, finished=False),
+    ),
+    width=640,
+    height=480,
+    format="jpeg",
+    size_bytes=12_345,
+)
+CAPTION_ROW = {
+    "uri": "a.jpg",
+    "image_sha256": "cd" * 32,
+    "caption": "a dog",
+    "score": -0.5,
+    "candidates": [
+        {"caption": "a dog", "log_prob": -1.5, "score": -0.5},
+        {"caption": "a cat", "log_prob": -3.0, "score": -1.5},
+    ],
+    "num_tokens": 3,
+    "finished": True,
+    "width": 640,
+    "height": 480,
+    "format": "jpeg",
+    "size_bytes": 12_345,
+    "run_id": "r1",
+    "model_name": "toy",
+    "model_fingerprint": "ab" * 32,
+    "decode_config": "{}",
+    "captioned_at": NOON,
+}
+
+
+def test_caption_row_is_whole():
+    assert records.caption_row(IMAGE, STAMP, NOON) == CAPTION_ROW
+
+
+def test_failure_row_is_whole():
+    failure = Failure.from_error("b.jpg", "read", FileNotFoundError(2, "No such file"), 3)
+    assert records.failure_row(failure, "r1", NOON) == {
+        "uri": "b.jpg",
+        "stage": "read",
+        "error_type": "FileNotFoundError",
+        "error_message": "[Errno 2] No such file",
+        "attempts": 3,
+        "run_id": "r1",
+        "failed_at": NOON,
+    }
+
+
+def test_arrow_schema_is_that_of_the_design():
+    candidate = pa.struct(
+        [
+            pa.field("caption", pa.string(), nullable=False),
+            pa.field("log_prob", pa.float64(), nullable=False),
+            pa.field("score", pa.float64(), nullable=False),
+        ]
+    )
+    types = {
+        "uri": pa.string(),
+        "image_sha256": pa.string(),
+        "caption": pa.string(),
+        "score": pa.float64(),
+        "candidates": pa.list_(pa.field("element", candidate, nullable=False)),
+        "num_tokens": pa.int32(),
+        "finished": pa.bool_(),
+        "width": pa.int32(),
+        "height": pa.int32(),
+        "format": pa.string(),
+        "size_bytes": pa.int64(),
+        "model_name": pa.string(),
+        "model_fingerprint": pa.string(),
+        "decode_config": pa.string(),
+        "run_id": pa.string(),
+        "captioned_at": pa.timestamp("us", tz="UTC"),
+    }
+    expected = pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    assert CAPTIONS.arrow_schema().equals(expected)
+
+
+@pytest.mark.parametrize("table", [CAPTIONS, FAILURES])
+def test_both_schemas_name_the_same_columns_in_the_same_order(table):
+    bigquery = [field["name"] for field in table.bigquery_schema()["fields"]]
+    assert bigquery == table.arrow_schema().names == [column.name for column in table.columns]
+
+
+def test_bigquery_schema_knows_repeated_records_and_times():
+    fields = {field["name"]: field for field in CAPTIONS.bigquery_schema()["fields"]}
+    candidates = fields["candidates"]
+    assert (candidates["type"], candidates["mode"]) == ("RECORD", "REPEATED")
+    assert [(field["name"], field["type"]) for field in candidates["fields"]] == [
+        ("caption", "STRING"),
+        ("log_prob", "FLOAT"),
+        ("score", "FLOAT"),
+    ]
+    assert (fields["captioned_at"]["type"], fields["captioned_at"]["mode"]) == (
+        "TIMESTAMP",
+        "REQUIRED",
+    )
+
+
+def test_rows_fit_the_schema_to_the_microsecond():
+    table = pa.Table.from_pylist([CAPTION_ROW], schema=CAPTIONS.arrow_schema())
+    assert table.to_pylist() == [CAPTION_ROW]
+
+
+def test_long_and_unprintable_messages_are_cut_and_escaped():
+    failure = Failure.from_error("u", "read", ValueError("\udce9" + "x" * 5000))
+    assert failure.error_message.startswith("\\udce9xxx")
+    assert len(failure.error_message) == records.MAX_MESSAGE_CHARS
+
+
+def test_an_error_without_words_still_says_something():
+    assert Failure.from_error("u", "caption", MemoryError()).error_message == "MemoryError()"
+
+
+def test_now_is_utc():
+    assert records.utc_now().utcoffset() == datetime.timedelta(0)

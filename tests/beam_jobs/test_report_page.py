@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+
+from beam_jobs.histogram import Histogram
+from beam_jobs.report_data import CaptionedPhoto, CaptionSummary, FailureSummary
+from beam_jobs.report_page import render_report
+from beam_jobs.thumbnails import Thumbnail
+from tests.beam_jobs.run_folder import caption_row
+
+NO_FAILURES = FailureSummary(0, ())
+
+
+def summary(*rows):
+    photos = tuple(CaptionedPhoto.from_row(row) for row in rows)
+    confidences = Histogram(0, 1, 25)
+    confidences.add(np.array([p.confidence for p in photos if p.confidence is not None]))
+    unfinished = sum(not photo.finished for photo in photos)
+    return CaptionSummary(
+        len(photos), unfinished, confidences, Histogram(-0.5, 32.5, 33), photos, (), ()
+    )
+
+
+def render(manifest, *rows):
+    thumbnails = {row["uri"]: Thumbnail(problem="gone") for row in rows}
+    return render_report(manifest, summary(*rows), NO_FAILURES, thumbnails)
+
+
+def test_a_manifest_without_anything_is_enough():
+    page = render({})
+    assert "<h1>0 photos captioned</h1>" in page
+    assert "Every input has a caption." not in page
+    assert "There were no inputs." in page
+
+
+def test_shows_unknown_parts_of_the_manifest_as_tables():
+    page = render({"new_part": {"some_key": [1, 2.5, True], "deep": {"er": "x"}}, "none": None})
+    assert "<h3>New part</h3>" in page
+    assert "<dt>Some key</dt><dd>1, 2.5, yes</dd>" in page
+    assert "<dt>Deep: er</dt><dd>x</dd>" in page
+    assert "<dt>None</dt>" not in page
+
+
+def test_shows_long_lists_in_short():
+    page = render({"settings": {"input": [f"{at}.jpg" for at in range(1000)]}})
+    assert "<dd>0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 995 more</dd>" in page
+
+
+def test_head_shows_time_speed_and_model():
+    page = render(
+        {
+            "run_id": "run-1",
+            "started_at": "2025-11-23T02:41:07.123456+00:00",
+            "elapsed_secs": 73.4,
+            "images_per_sec": 41.32,
+            "bundle": {"name": "toy", "fingerprint": "0123456789abcdef"},
+        },
+        caption_row("a.jpg", score=-0.5, finished=False),
+    )
+    for text in (
+        "<dt>Time</dt><dd>1 min 13 s</dd>",
+        "<dt>Images a second</dt><dd>41.3</dd>",
+        "<dt>Mean confidence</dt><dd>61%</dd>",
+        "<dt>Cut short</dt><dd>1 <small>length limit</small></dd>",
+        "by <strong>toy</strong>",
+        ">0123456789ab</code>",
+        "2025-11-23 02:41:07 UTC",
+        "<title>1 photo captioned (run run-1)</title>",
+    ):
+        assert text in page
+
+
+def test_warns_where_the_run_did_not_succeed():
+    page = render(
+        {
+            "status": "too_many_failures",
+            "settings": {"max_failure_rate": 0.05},
+            "mismatches": ["3 captions counted, 2 written"],
+        }
+    )
+    assert "The numbers do not add up: 3 captions counted, 2 written." in page
+    assert "More of the inputs failed than --max_failure_rate (5%) allows." in page
+    assert 'role="alert"' not in render({"status": "succeeded", "mismatches": []})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--s3_secret_access_key=SESAME", "--s3_access_key_id=SESAME"],
+        ["--s3_secret_access_key", "SESAME", "--password", "SESAME"],
+        ["--api_key='SESAME'"],
+    ],
+)
+def test_hides_secrets_in_command_and_manifest(words):
+    manifest = {"command_line": ["caption-images", *words], "options": {"s3_token": "SESAME"}}
+    page = render({**manifest, "text": " ".join(words)})
+    assert "SESAME" not in page
+    assert "HIDDEN" in page
+
+
+def test_does_not_hide_what_only_sounds_like_a_secret():
+    page = render({"command_line": ["x", "--max_length_tokens=30", "--bundle", "b"]})
+    assert "<pre>x --max_length_tokens=30 --bundle b</pre>" in page
+
+
+def test_says_why_there_is_no_preview_no_score_and_no_caption():
+    page = render({}, caption_row("a.jpg", caption="", score=float("nan")))
+    assert "<span>gone</span>" in page
+    assert "<em>empty caption</em>" in page
+    assert "no score" in page
+
+
+def test_the_command_is_quoted_as_a_shell_needs_it():
+    page = render({"command_line": ["caption-images", "--input", "my photos/*.jpg"]})
+    assert "<pre>caption-images --input &#39;my photos/*.jpg&#39;</pre>" in page

@@ -1,0 +1,126 @@
+import hashlib
+import json
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that, equal_to
+
+from beam_jobs.config import FetchConfig
+from beam_jobs.transforms import CaptionImages
+from model_lib.bundle import load_bundle
+from model_lib.config import DecodeConfig
+from model_lib.errors import BundleError
+from tests.images import HEIGHT, WIDTH, good_images
+
+DECODE = DecodeConfig(method="beam", num_captions=2, max_length_tokens=6)
+NAMES = ("rgb.jpg", "rgba.png", "lossy.webp", "palette.gif", "rgb.bmp")
+FORMATS = {"jpg": "jpeg"}
+
+
+def expected_rows(bundle: str, images: dict[str, bytes]) -> list[dict[str, Any]]:
+    captioner = load_bundle(bundle)
+    found = captioner.caption_bytes(list(images.values()), DECODE)
+    ending = {uri: uri.rsplit(".", 1)[-1] for uri in images}
+    return [
+        {
+            "uri": uri,
+            "image_sha256": hashlib.sha256(data).hexdigest(),
+            "caption": captions[0].text,
+            "score": round(captions[0].score, 4),
+            "candidates": [
+                {"caption": c.text, "log_prob": round(c.log_prob, 4), "score": round(c.score, 4)}
+                for c in captions
+            ],
+            "num_tokens": captions[0].num_tokens,
+            "finished": captions[0].finished,
+            "width": WIDTH,
+            "height": HEIGHT,
+            "format": FORMATS.get(ending[uri], ending[uri]),
+            "size_bytes": len(data),
+            "model_name": "toy",
+            "model_fingerprint": captioner.info.fingerprint,
+            "decode_config": DECODE.to_json(),
+            "run_id": "r1",
+        }
+        for (uri, data), captions in zip(images.items(), found, strict=True)
+    ]
+
+
+def without_time(row: dict[str, Any]) -> dict[str, Any]:
+    """Drops the time; rounds the scores, whose last digits depend on the batch."""
+    row = {name: value for name, value in row.items() if name not in ("captioned_at", "failed_at")}
+    if "score" in row:
+        row["score"] = round(row["score"], 4)
+        row["candidates"] = [
+            {name: value if name == "caption" else round(value, 4) for name, value in c.items()}
+            for c in row["candidates"]
+        ]
+    return row
+
+
+@pytest.mark.parametrize("share_model", [False, True])
+def test_uris_become_rows_of_captions_and_failures(toy_bundle, tmp_path, web, share_model):
+    images = {str(tmp_path / name): good_images()[name] for name in NAMES}
+    for path, data in images.items():
+        with open(path, "wb") as file:
+            file.write(data)
+    images[web.url("photo.jpg")] = good_images()["rgb.jpg"]
+    (tmp_path / "empty.jpg").touch()
+    bad = [web.url("missing.jpg"), web.url("garbage.jpg"), str(tmp_path / "empty.jpg")]
+    failures = [
+        (bad[0], "read", "HttpStatusError", "HTTP 404 Not Found", 1, "r1"),
+        (bad[1], "decode", "UnknownImageFormatError", 1, "r1"),
+        (bad[2], "decode", "EmptyImageError", 1, "r1"),
+    ]
+
+    def in_short(row: dict[str, Any]) -> tuple[Any, ...]:
+        words = {name: value for name, value in row.items() if name != "failed_at"}
+        if row["stage"] == "decode":
+            del words["error_message"]
+        return tuple(words.values())
+
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        results = (
+            pipeline
+            | beam.Create([*images, *bad])
+            | CaptionImages(
+                toy_bundle,
+                decode=DECODE,
+                batch_size=4,
+                share_model=share_model,
+                fetch=FetchConfig(timeout_secs=5, attempts=1),
+                run_id="r1",
+            )
+        )
+        captions = results.captions | "Timeless" >> beam.Map(without_time)
+        assert_that(captions, equal_to(expected_rows(toy_bundle, images)), "captions")
+        assert_that(results.failures | beam.Map(in_short), equal_to(failures), "failures")
+
+
+def test_bytes_with_keys_become_rows_too(toy_bundle):
+    images = {name: good_images()[name] for name in NAMES}
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        captions, failures = (
+            pipeline
+            | beam.Create([*images.items(), ("broken", b"not an image")])
+            | CaptionImages(toy_bundle, decode=DECODE, run_id="r1")
+        )
+        rows = captions | "Timeless" >> beam.Map(without_time)
+        assert_that(rows, equal_to(expected_rows(toy_bundle, images)), "captions")
+        broken = failures | beam.Map(lambda row: (row["uri"], row["stage"], row["error_type"]))
+        assert_that(broken, equal_to([("broken", "decode", "UnknownImageFormatError")]), "failures")
+
+
+def test_the_bundle_s_decode_settings_are_the_default(toy_bundle):
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        captions, _ = (
+            pipeline | beam.Create([("a", good_images()["rgb.jpg"])]) | CaptionImages(toy_bundle)
+        )
+        settings = captions | beam.Map(lambda row: json.loads(row["decode_config"]))
+        assert_that(settings, equal_to([DecodeConfig(max_length_tokens=12).to_dict()]))
+
+
+def test_a_missing_bundle_is_noticed_before_any_work(tmp_path):
+    with pytest.raises(BundleError):
+        CaptionImages(str(tmp_path))

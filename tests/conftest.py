@@ -1,0 +1,25 @@
+"""Environment of all tests: the CPU, few threads, little of TensorFlow's log, no screen.
+
+It is set here because TensorFlow reads it once, when it is imported. Property tests have no
+deadline: on a busy machine a slow example is no failure.
+"""
+
+import os
+
+from hypothesis import settings
+
+# Under `pytest -n 2` each of two processes gets one of the two cores that CI has.
+THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
+
+for name, value in {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_NUM_INTRAOP_THREADS": THREADS,
+    "TF_NUM_INTEROP_THREADS": THREADS,
+    "OMP_NUM_THREADS": THREADS,
+    "MPLBACKEND": "Agg",
+}.items():
+    os.environ.setdefault(name, value)
+
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")

@@ -1,0 +1,82 @@
+"""Ids of captions, and batches in an order that seed and epoch alone decide."""
+
+import numpy as np
+import pytest
+
+from model_lib.tokenizer import Tokenizer
+from train.batches import CaptionBatches, PhotoBatches, encode_captions
+
+TOKENIZER = Tokenizer.from_captions(["a dog", "a big dog runs"])  # a dog big runs = 4..7
+CAPTIONS = [("A dog.", "a big dog runs", "a"), ("dog",)]
+IDS = np.array(
+    [
+        [[2, 4, 5, 3, 0, 0], [2, 4, 6, 5, 7, 3]],
+        [[2, 5, 3, 0, 0, 0], [0, 0, 0, 0, 0, 0]],
+    ],
+    np.int32,
+)
+
+
+def features(count, views=2):
+    """Features [N,W,1,2] that tell their photo and view."""
+    photo, view = np.meshgrid(np.arange(count), np.arange(views), indexing="ij")
+    return np.stack([photo, view], axis=-1)[:, :, np.newaxis].astype(np.float16)
+
+
+def test_captions_become_ids_no_longer_than_the_longest():
+    ids = encode_captions(CAPTIONS, TOKENIZER, captions_per_image=2, length=20)
+    assert ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, IDS)
+
+
+def test_a_long_caption_is_cut_and_keeps_its_end():
+    ids = encode_captions(CAPTIONS, TOKENIZER, captions_per_image=2, length=4)
+    np.testing.assert_array_equal(ids[0], [[2, 4, 5, 3], [2, 4, 6, 3]])
+
+
+def test_the_first_caption_alone_is_a_setting():
+    ids = encode_captions(CAPTIONS, TOKENIZER, captions_per_image=1, length=20)
+    np.testing.assert_array_equal(ids, IDS[:, :1, :4])
+
+
+def test_targets_are_the_captions_shifted_by_one_without_padding():
+    inputs, targets = CaptionBatches(features(2), IDS, 2)[0]
+    np.testing.assert_array_equal(inputs[1], IDS[..., :-1])
+    np.testing.assert_array_equal(targets, [4, 5, 3, 4, 6, 5, 7, 3, 5, 3])
+    np.testing.assert_array_equal(inputs[0][:, 0], [[0, 0], [1, 0]])
+
+
+def test_without_a_seed_batches_come_in_file_order_and_view_0():
+    batches = PhotoBatches(features(7), 3)
+    for epoch in (1, 2):
+        batches.start_epoch(epoch)
+        rows = [batches.read(index) for index in range(len(batches))]
+        assert [row.tolist() for row, _ in rows] == [[0, 1, 2], [3, 4, 5], [6]], epoch
+        assert all((read[:, 0, 1] == 0).all() for _, read in rows)
+
+
+def test_every_photo_comes_once_an_epoch_with_its_own_features():
+    batches = PhotoBatches(features(50), 8, seed=1)
+    rows, read = map(np.concatenate, zip(*map(batches.read, range(len(batches))), strict=True))
+    assert sorted(rows) == list(range(50))
+    np.testing.assert_array_equal(read[:, 0, 0], rows)
+    assert set(read[:, 0, 1]) == {0, 1}
+
+
+def order(seed, *epochs):
+    """Rows and views of the last of some epochs that were started one after the other."""
+    batches = PhotoBatches(features(20), 20, seed=seed)
+    for epoch in epochs:
+        batches.start_epoch(epoch)
+    rows, read = batches.read(0)
+    return rows.tolist(), read[:, 0, 1].tolist()
+
+
+def test_a_resumed_epoch_has_the_order_and_views_it_would_have_had():
+    assert order(1) == order(1, 1)
+    assert order(1, 3) == order(1, 1, 2, 3)
+
+
+@pytest.mark.parametrize("other", [(1, 2), (2, 1)])
+def test_other_seeds_and_epochs_have_other_orders(other):
+    assert order(*other) != order(1, 1)

@@ -1,0 +1,94 @@
+"""Settings of a training: validated when made, also for the parts that are made at its end."""
+
+import pytest
+
+from model_lib.config import DecodeConfig, ModelConfig
+from model_lib.errors import ConfigError
+from train.config import PRESETS, TrainConfig
+
+
+def test_the_defaults_are_the_course():
+    assert TrainConfig().model_config() == ModelConfig()
+    assert TrainConfig(pixel_scaling="unit").model_config().pixel_scaling == "unit"
+    assert TrainConfig().encoder == "InceptionResNetV2"
+
+
+def test_the_parts_get_their_settings():
+    config = TrainConfig(
+        encoder="somewhere/lite.keras",
+        width=24,
+        attention="multihead",
+        num_heads=3,
+        initial_state="image",
+        dropout=0.4,
+        tie_embeddings=True,
+        max_length_tokens=21,
+        beam_width=5,
+        length_penalty=0.7,
+    )
+    assert config.model_config() == ModelConfig(
+        encoder="lite.keras",
+        pixel_scaling="file",
+        width=24,
+        attention="multihead",
+        num_heads=3,
+        initial_state="image",
+        dropout=0.4,
+        tie_embeddings=True,
+        max_length_tokens=21,
+    )
+    assert config.decode_config() == DecodeConfig(
+        method="beam", beam_width=5, length_penalty=0.7, max_length_tokens=24
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"fit": "stretch"}, "fit is 'stretch'; expected 'squash', 'crop', 'pad'"),
+        ({"views": 0}, "views is 0; expected at least 1"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0; expected above 0"),
+        ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
+        ({"ema_momentum": 1.0}, "ema_momentum is 1.0"),
+        ({"seed": 2**32}, "seed is 4294967296"),
+        ({"captions_per_image": 0}, "captions_per_image is 0"),
+        ({"self_critical_samples": 1}, "self_critical_samples is 1"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"attention": "none"}, "attention is 'none'"),
+        ({"width": 20, "attention": "multihead"}, "20 is not a multiple of num_heads 8"),
+        ({"max_length_tokens": 2}, "max_length_tokens is 2"),
+        ({"beam_width": 0}, "beam_width is 0"),
+        ({"length_penalty": 9.0}, "length_penalty is 9.0"),
+        ({"colour": "red"}, "TrainConfig has no setting 'colour'"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_any_work(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_dict(settings)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"pixel_scaling": "unit"}, {"encoder_weights": "none"}, {"image_size": 224}]
+)
+def test_settings_of_a_backbone_by_name_are_refused_for_a_file(setting):
+    TrainConfig(**setting)
+    with pytest.raises(ConfigError, match=f"--{next(iter(setting))} has no effect with an encoder"):
+        TrainConfig(encoder="a.keras", **setting)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_valid_training_of_that_name(name):
+    assert TrainConfig.from_dict(PRESETS[name].settings).name == name
+
+
+def test_notes_are_of_the_data_and_the_encoder_that_are_used():
+    preset = PRESETS["flickr8k-small"]
+    assert preset.note_on_data("/data/flickr8k/").startswith("Flickr8k, official train and dev")
+    assert preset.note_on_data("/flickr8k/mine") == (
+        "`mine`; its origin and licence were not stated (`--data_note`)."
+    )
+    assert "ImageNet" in preset.note_on_encoder("../encoders/efficientnet_lite0_imagenet.keras")
+    assert preset.note_on_encoder("InceptionResNetV2") == ""
+    assert "were not stated" in PRESETS["course"].note_on_data("coco_captions")
