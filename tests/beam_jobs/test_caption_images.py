@@ -129,11 +129,11 @@ def test_a_terminal_shows_the_line_and_no_start_up_noise(words):
 def test_an_interrupted_run_ends_with_130_and_no_manifest(words, tmp_path, web):
     slow = [flag for _ in range(40) for flag in ("--input", web.url(f"slow.jpg/{_}"))]
     with start([*words, *slow], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not web.requests and time.monotonic() < deadline:
             time.sleep(0.1)
         run.send_signal(signal.SIGINT)
-        _, error = run.communicate(timeout=60)
+        _, error = run.communicate(timeout=300)
     assert run.returncode == 130
     assert error.strip().splitlines()[-1] == (
         "caption-images: interrupted; no manifest was written"

@@ -6,7 +6,7 @@ from beam_jobs.progress import Progress, ProgressListener, ProgressSender
 
 
 def wait_for(listener: ProgressListener, expected: Progress) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while listener.progress != expected and time.monotonic() < deadline:
         time.sleep(0.01)
     assert listener.progress == expected

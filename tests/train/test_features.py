@@ -209,4 +209,4 @@ def test_one_training_at_a_time_computes_a_cache(data, encoder, tmp_path):
             with pytest.raises(futures.TimeoutError):
                 other.result(timeout=0.3)
             assert not (folder / "key.json").exists()
-        np.testing.assert_array_equal(other.result(timeout=60), expected)
+        np.testing.assert_array_equal(other.result(timeout=300), expected)
