@@ -65,7 +65,7 @@ system-tools:
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 	    apt-get install -y -qq --no-install-recommends chromium chromium-driver >/dev/null; \
-	else echo "no chromium and chromedriver: the tests that look at pages are skipped"; fi
+	else echo "no chromium and chromedriver: the tests that look at pages will fail"; fi
 	@command -v java >/dev/null || \
 	  echo "no java: the tests that need METEOR or the Stanford tokenizer are skipped"
 

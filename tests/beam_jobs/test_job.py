@@ -1,6 +1,5 @@
 import json
 import logging
-import os
 
 import pyarrow.parquet as pq
 import pytest
@@ -68,7 +67,6 @@ def test_mistakes_are_found_before_any_work(settings, tmp_path, changes, error, 
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(not os.path.isdir(default_bundle_path()), reason="no bundle is shipped yet")
 def test_without_a_bundle_the_shipped_one_is_used(settings):
     assert prepare(settings, bundle=None).bundle == default_bundle_path()
 
