@@ -3,6 +3,7 @@
 An input is a folder, a glob, an image, an http(s) URL, or `@LIST`: a text file with one of these
 a line. It is looked up in the launcher only to refuse a wrong one early; listing and reading
 lists happen inside the pipeline, so that the launcher holds no more than the command line.
+Wrong is a folder, glob or list that gives nothing; a missing image fails in a row of its own.
 
 A folder gives its images by extension, however deep; a glob gives all it matches; a list's line
 is one URI, unless it ends in `/` or holds a `*`. What cannot be found stays in as a URI of its
@@ -167,16 +168,21 @@ def _list_images(path: str, limit: int | None = None) -> Iterator[str]:
         yield from (found.path for found in storage.list_pattern(path, limit))
         return
     for found in storage.list_folder(path, limit):
-        if found.path.lower().endswith(IMAGE_EXTENSIONS):
+        if _is_image(found.path):
             yield found.path
+
+
+def _is_image(path: str) -> bool:
+    return path.lower().endswith(IMAGE_EXTENSIONS)
 
 
 def _names_something(where: str) -> bool:
     if where.startswith(LIST_MARK):
         return _is_file(where[len(LIST_MARK) :])
-    if is_http(where) or _is_file(where):
-        return True
     path = storage.plain_path(where)
+    # An image that is named is an input: where it is missing, its row says so.
+    if is_http(where) or _is_file(where) or (_is_image(path) and not _is_glob(path)):
+        return True
     if any(True for _ in _list_images(path, CHECKED_FILES)):
         return True
     # A folder that begins with very many other files is not searched to its end here.

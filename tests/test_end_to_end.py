@@ -42,10 +42,10 @@ def test_a_trained_toy_captions_its_photos_and_loses_no_input(shapes, bundle, tm
     others.mkdir()
     for name, data in {**good_images(), **broken_images()}.items():
         (others / name).write_bytes(data)
-    missing = str(tmp_path / "missing.jpg")
+    missing, unlisted = str(tmp_path / "missing.jpg"), str(tmp_path / "unlisted.jpg")
     (tmp_path / "list.txt").write_text(f"{missing}\n{photos[0]}\n")
     output = tmp_path / "output"
-    inputs = [str(shapes / "images"), f"{others}/*", f"@{tmp_path / 'list.txt'}"]
+    inputs = [str(shapes / "images"), f"{others}/*", f"@{tmp_path / 'list.txt'}", unlisted]
     flags = [word for where in inputs for word in ("--input", where)]
     flags += ["--output", str(output), "--bundle", bundle, "--batch_size", "8", *JOB_FLAGS]
 
@@ -58,6 +58,7 @@ def test_a_trained_toy_captions_its_photos_and_loses_no_input(shapes, bundle, tm
     assert {uri: row["error_type"] for uri, row in failures.items()} == {
         **bad,
         missing: "FileNotFoundError",
+        unlisted: "FileNotFoundError",
     }
     assert {row["stage"] for uri, row in failures.items() if uri in bad} == {"decode"}
     assert failures[missing]["stage"] == "read"
@@ -67,7 +68,7 @@ def test_a_trained_toy_captions_its_photos_and_loses_no_input(shapes, bundle, tm
 
     manifest = json.loads((output / "manifest.json").read_text())
     assert manifest["counts"]["captions"] == len(good)
-    assert manifest["counts"]["failures"] == len(bad) + 1
+    assert manifest["counts"]["failures"] == len(bad) + 2
     assert manifest["counts"]["duplicates"] == 1
     assert (output / "report.html").stat().st_size > 10_000
 

@@ -1,3 +1,4 @@
+import functools
 import json
 import os
 import pty
@@ -102,7 +103,9 @@ def test_help_ends_with_0(capsys):
 
 def start(words: list[str], **streams) -> subprocess.Popen:
     command = [sys.executable, "-m", "beam_jobs.caption_images", *words, "--no_report"]
-    return subprocess.Popen(command, **streams)
+    # Tests that run in a shell's background inherit an ignored ctrl-C; a person's terminal has one.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    return subprocess.Popen(command, preexec_fn=heed, **streams)
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_an_input_that_names_nothing_is_refused(photos, where, message):
 
 def test_inputs_that_name_something_are_accepted(photos, tmp_path):
     (tmp_path / "list.txt").write_text("missing.jpg\n")
-    names = ("", "/", "/a.png", "/*.png", "/deep/photo[1].jpg")
+    names = ("", "/", "/a.png", "/*.png", "/deep/photo[1].jpg", "/missing.jpg")
     for where in (*(f"{photos}{name}" for name in names), f"@{tmp_path}/list.txt"):
         check_input(where)
     check_input("https://example.org/never-asked.jpg")
