@@ -4,8 +4,10 @@ It is set here because TensorFlow reads it once, when it is imported. Property t
 deadline: on a busy machine a slow example is no failure.
 """
 
+import logging
 import os
 
+import pytest
 from hypothesis import settings
 
 # Under `pytest -n 2` each of two processes gets one of the two cores that CI has.
@@ -23,3 +25,16 @@ for name, value in {
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before():
+    """Undoes what a command under test does to the process's logging."""
+    names = (None, "absl", "beam_jobs", "model_lib", "train")
+    before = {name: logging.getLogger(name).level for name in names}
+    handlers = list(logging.getLogger().handlers)
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+    for handler in set(logging.getLogger().handlers) - set(handlers):
+        logging.getLogger().removeHandler(handler)
