@@ -1,7 +1,7 @@
 """Freezing a TensorFlow function: weights become constants of one graph.
 
 Constants let TensorFlow fold batch normalisation into convolutions and choose faster kernels;
-on CPUs this runs an encoder about twice as fast as `keras.Model.predict`.
+on CPUs this runs an encoder faster than `keras.Model.predict`.
 """
 
 from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 Takes features and captions, returns logits where a real word follows. Most positions of padded
 captions hold none, and the last layer is a good part of the work, so leaving them out trains
-about a third faster than masking their loss, with the same loss and gradient.
+faster than masking their loss, with the same loss and gradient.
 
 Legend: B photos, K captions a photo, L tokens, P positions, C channels, M real words, V words.
 """
