@@ -11,7 +11,15 @@ from setuptools import setup
 
 HERE = Path(__file__).parent
 
-PACKAGES = ["model_lib", "beam_jobs", "train"]
+PACKAGES = [
+    "model_lib",
+    "beam_jobs",
+    "beam_jobs.fetching",
+    "beam_jobs.inputs",
+    "beam_jobs.outputs",
+    "beam_jobs.report",
+    "train",
+]
 
 # What the job and the captioner import themselves.
 BASE = [
@@ -72,7 +80,8 @@ setup(
     packages=PACKAGES,
     package_data={
         "model_lib": ["py.typed", "bundles/**/*"],
-        "beam_jobs": ["py.typed", "*.html.j2", "**/*.html.j2"],
+        "beam_jobs": ["py.typed"],
+        "beam_jobs.report": ["templates/*.html.j2"],
     },
     include_package_data=False,
     install_requires=BASE,

@@ -21,7 +21,7 @@ from beam_jobs.counters import JobCounts, read_counts
 from beam_jobs.manifest import MANIFEST_NAME, RunRecord, build_manifest, write_manifest
 from beam_jobs.pipeline import JobPlan, build_pipeline
 from beam_jobs.progress import ProgressListener, ProgressSender
-from beam_jobs.report import REPORT_NAME, ReportConfig, write_report
+from beam_jobs.report.writing import REPORT_NAME, ReportConfig, write_report
 from beam_jobs.sinks import STAGING, delete_parts, list_parts
 from beam_jobs.sources import check_input
 from model_lib.bundle import default_bundle_path, read_bundle_info

@@ -21,7 +21,7 @@ from apache_beam.transforms import combiners
 
 from beam_jobs import storage
 from beam_jobs.counters import DISTINCT, LISTED, SELECTED, count
-from beam_jobs.fetch import is_http
+from beam_jobs.fetching.fetcher import is_http
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import printable
 from model_lib.errors import ConfigError

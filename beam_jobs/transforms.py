@@ -17,7 +17,7 @@ from apache_beam.pvalue import PCollection
 from beam_jobs import records
 from beam_jobs.config import FetchConfig
 from beam_jobs.counters import BYTES_READ, CAPTIONS, count, count_failure
-from beam_jobs.fetch import Fetcher, FetchFailedError
+from beam_jobs.fetching.fetcher import Fetcher, FetchFailedError
 from beam_jobs.model_handler import CaptionModelHandler, EncodedImage
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import Failure, Row, RunStamp

@@ -1,6 +1,6 @@
 import numpy as np
 
-from beam_jobs.histogram import Histogram
+from beam_jobs.report.histogram import Histogram
 
 
 def test_counts_by_bin_and_keeps_outliers_at_the_ends():

@@ -10,8 +10,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from beam_jobs.report import ReportConfig, write_report
-from beam_jobs.thumbnails import ThumbnailConfig
+from beam_jobs.report.thumbnails import ThumbnailConfig
+from beam_jobs.report.writing import ReportConfig, write_report
 from tests.beam_jobs.run_folder import caption_row, failure_row, photo, write_tables
 
 NUM_PHOTOS = 60

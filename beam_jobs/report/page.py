@@ -15,10 +15,10 @@ from typing import Any
 import jinja2
 
 from beam_jobs.redaction import without_secrets
-from beam_jobs.report_charts import confidence_chart, words_chart
-from beam_jobs.report_data import CaptionSummary, FailureSummary
-from beam_jobs.report_text import count_text, duration_text, percent_text, shorten, time_text
-from beam_jobs.thumbnails import Thumbnail
+from beam_jobs.report.charts import confidence_chart, words_chart
+from beam_jobs.report.data import CaptionSummary, FailureSummary
+from beam_jobs.report.text import count_text, duration_text, percent_text, shorten, time_text
+from beam_jobs.report.thumbnails import Thumbnail
 
 _SHOWN_ELSEWHERE = ("command_line", "failures_by_stage", "mismatches")
 
@@ -38,7 +38,7 @@ def render_report(
         thumbnails: one for each URI that the captions' chosen rows name.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("beam_jobs"),
+        loader=jinja2.PackageLoader("beam_jobs.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

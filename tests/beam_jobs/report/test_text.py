@@ -1,6 +1,6 @@
 import pytest
 
-from beam_jobs.report_text import count_text, duration_text, percent_text, shorten, time_text
+from beam_jobs.report.text import count_text, duration_text, percent_text, shorten, time_text
 
 
 def test_counts_have_separators():

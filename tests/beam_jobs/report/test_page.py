@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from beam_jobs.histogram import Histogram
-from beam_jobs.report_data import CaptionedPhoto, CaptionSummary, FailureSummary
-from beam_jobs.report_page import render_report
-from beam_jobs.thumbnails import Thumbnail
+from beam_jobs.report.data import CaptionedPhoto, CaptionSummary, FailureSummary
+from beam_jobs.report.histogram import Histogram
+from beam_jobs.report.page import render_report
+from beam_jobs.report.thumbnails import Thumbnail
 from tests.beam_jobs.run_folder import caption_row
 
 NO_FAILURES = FailureSummary(0, ())

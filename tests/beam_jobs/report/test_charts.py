@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from beam_jobs.histogram import Histogram
-from beam_jobs.report_charts import Bar, confidence_chart, words_chart
+from beam_jobs.report.charts import Bar, confidence_chart, words_chart
+from beam_jobs.report.histogram import Histogram
 
 
 def test_confidence_chart_scales_bars_to_the_largest():

@@ -7,8 +7,8 @@ right and from the axis upwards, so that the template only scales them.
 import dataclasses
 import itertools
 
-from beam_jobs.histogram import Histogram
-from beam_jobs.report_text import percent_text
+from beam_jobs.report.histogram import Histogram
+from beam_jobs.report.text import percent_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ import threading
 import pytest
 from PIL import Image
 
-from beam_jobs.fetch import FetchFailedError
-from beam_jobs.thumbnails import Thumbnail, ThumbnailConfig, make_thumbnail, read_thumbnails
+from beam_jobs.fetching.fetcher import FetchFailedError
+from beam_jobs.report.thumbnails import Thumbnail, ThumbnailConfig, make_thumbnail, read_thumbnails
 from model_lib.errors import TruncatedImageError
 from tests.beam_jobs.run_folder import photo
 from tests.images import BROKEN_IMAGE_ERRORS, broken_images, good_images

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import storage
-from beam_jobs.histogram import Histogram
 from beam_jobs.records import CAPTIONS, FAILURES, Table
+from beam_jobs.report.histogram import Histogram
 from beam_jobs.sinks import list_parts
 
 BATCH_ROWS = 16_384

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
-from beam_jobs.fetch import FetchFailedError
+from beam_jobs.fetching.fetcher import FetchFailedError
 from model_lib.image_decoding import decode_frame
 
 ReadBytes = Callable[[str], bytes]

@@ -14,10 +14,10 @@ from typing import Any
 
 from beam_jobs import storage
 from beam_jobs.config import FetchConfig
-from beam_jobs.fetch import Fetcher
-from beam_jobs.report_data import summarize_captions, summarize_failures
-from beam_jobs.report_page import render_report
-from beam_jobs.thumbnails import ReadBytes, ThumbnailConfig, read_thumbnails
+from beam_jobs.fetching.fetcher import Fetcher
+from beam_jobs.report.data import summarize_captions, summarize_failures
+from beam_jobs.report.page import render_report
+from beam_jobs.report.thumbnails import ReadBytes, ThumbnailConfig, read_thumbnails
 
 REPORT_NAME = "report.html"
 

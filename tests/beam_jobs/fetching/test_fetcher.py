@@ -4,7 +4,7 @@ import pytest
 import tenacity
 
 from beam_jobs.config import FetchConfig
-from beam_jobs.fetch import Fetcher, FetchFailedError, HttpStatusError, _Backoff, is_http
+from beam_jobs.fetching.fetcher import Fetcher, FetchFailedError, HttpStatusError, _Backoff, is_http
 from tests.beam_jobs.conftest import JPEG
 
 QUICK = FetchConfig(timeout_secs=0.4, attempts=2)

@@ -3,8 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from beam_jobs import report_data
-from beam_jobs.report_data import (
+from beam_jobs.report import data as report_data
+from beam_jobs.report.data import (
     CaptionedPhoto,
     FailureExample,
     FailureGroup,
