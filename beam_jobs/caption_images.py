@@ -1,9 +1,10 @@
-"""`caption-images`: captions folders, lists or buckets of images into a Parquet table.
+"""`caption-images`: captions folders, lists, tables or buckets of images into a table.
 
-Takes a command line; gives an exit code: 0 done, 1 the run or too many images failed, 2 the
-command line is wrong.
+Takes a command line, which is a job's or begins with `status`, `report` or `publish`; gives an
+exit code: 0 done, 1 the run or too many images failed, 2 the command line is wrong.
 """
 
+import importlib
 import logging
 import os
 import sys
@@ -11,8 +12,10 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beam_jobs.command_line import parse_command_line
-from model_lib.errors import BundleError, ConfigError
+from beam_jobs import event_log
+from beam_jobs.command_line import COMMANDS, parse_command_line
+from beam_jobs.config import JobConfig
+from model_lib.errors import BundleError, CaptioningError, ConfigError
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -21,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job.
+    """Runs the job, or another of its commands.
 
     Args:
         argv: the command line without the program's name; by default the process's own.
@@ -30,43 +33,71 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if event_log.wants_json(words):
+        event_log.set_up()
     try:
+        if words and words[0] in COMMANDS:
+            # Imported late: each command needs other, partly heavy, modules.
+            command = importlib.import_module(COMMANDS[words[0]])
+            return int(command.main(words[1:]))
         return _run(words)
     except (ConfigError, BundleError) as error:
         return _complain(error, EXIT_USAGE)
+    except OSError as error:
+        return _complain(f"{type(error).__name__}: {error}", EXIT_FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; no manifest was written", EXIT_INTERRUPTED)
+        return _complain(
+            "interrupted; what was committed stays, go on with --resume", EXIT_INTERRUPTED
+        )
 
 
 def _run(words: list[str]) -> int:
     config, beam_words = parse_command_line(words)
-    _set_up_logging(config.quiet)
+    _set_up_logging(config)
     # Imported late: Beam takes seconds, and --help and most mistakes do not need it.
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    options = PipelineOptions(beam_words)
+    if config.estimate:
+        return _estimate(config, options)
     from beam_jobs import console, job
 
-    options = PipelineOptions(beam_words)
     plan = job.prepare(config, options)
-    on_terminal = not config.quiet and sys.stderr.isatty()
-    if on_terminal and job.is_local(options):
-        _load_tensorflow_silently()
+    on_terminal = not config.quiet and config.log_format == "text" and sys.stderr.isatty()
+    if job.is_local(options) and (on_terminal or config.log_format == "json"):
+        _load_tensorflow_silently("loading TensorFlow ...\r" if on_terminal else "")
     try:
         manifest = job.run(plan, options, words, sys.stderr if on_terminal else None)
-    except (job.PipelineError, OSError) as error:
+    except (ConfigError, BundleError):
+        raise
+    except (CaptioningError, OSError) as error:
         logging.getLogger(__name__).debug("the run failed", exc_info=True)
         return _complain(error, EXIT_FAILED)
-    if not config.quiet:
-        print(*console.summary(config.output, manifest), sep="\n")
+    if manifest is None:
+        event_log.log_event(
+            "handed_over", f"when it has ended: caption-images publish {plan.output}"
+        )
+        return EXIT_DONE
+    event_log.log_run_finished(manifest, console.outputs(plan.output, manifest))
+    if not config.quiet and config.log_format == "text":
+        print(*console.summary(plan.output, manifest), sep="\n")
     return _judge(manifest, config.max_failure_rate)
 
 
-def _load_tensorflow_silently() -> None:
-    """Loads TensorFlow before the progress line starts, and keeps its start-up lines off it.
+def _estimate(config: JobConfig, options: Any) -> int:
+    from beam_jobs import estimate, job
+
+    for line in estimate.estimate_lines(job.estimate_input(config, options)):
+        print(line)
+    return EXIT_DONE
+
+
+def _load_tensorflow_silently(notice: str) -> None:
+    """Loads TensorFlow now, and keeps its start-up lines off the progress line and JSON lines.
 
     They are written by C++ code, whatever the log level, straight to file descriptor 2.
     """
-    sys.stderr.write("loading TensorFlow ...\r")
+    sys.stderr.write(notice)
     sys.stderr.flush()
     shown = os.dup(2)
     with tempfile.TemporaryFile() as hidden:
@@ -85,7 +116,7 @@ def _judge(manifest: Mapping[str, Any], max_failure_rate: float) -> int:
     counts = manifest["counts"]
     if manifest["mismatches"]:
         return _complain(f"rows are missing or doubled: {manifest['mismatches']}", EXIT_FAILED)
-    if not counts["listed"]:
+    if counts.get("listed") == 0:
         return _complain("no images were found in --input", EXIT_USAGE)
     if manifest["status"] == "too_many_failures":
         total = counts["captions"] + counts["failures"]
@@ -98,17 +129,22 @@ def _judge(manifest: Mapping[str, Any], max_failure_rate: float) -> int:
 
 
 def _complain(reason: object, code: int) -> int:
-    print(f"caption-images: {reason}", file=sys.stderr)
+    if event_log.is_on():
+        event_log.log_run_failed(reason, code)
+    else:
+        print(f"caption-images: {reason}", file=sys.stderr)
     return code
 
 
-def _set_up_logging(quiet: bool) -> None:
+def _set_up_logging(config: JobConfig) -> None:
     """Shows our own lines on stderr; of Beam's and TensorFlow's only errors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if config.log_format == "json":
+        return
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger().setLevel(logging.ERROR)
     for package in ("beam_jobs", "model_lib"):
-        logging.getLogger(package).setLevel(logging.INFO if quiet else logging.WARNING)
+        logging.getLogger(package).setLevel(logging.INFO if config.quiet else logging.WARNING)
 
 
 if __name__ == "__main__":

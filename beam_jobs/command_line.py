@@ -17,15 +17,26 @@ from beam_jobs.config import JobConfig
 from model_lib.errors import ConfigError
 
 DEFAULT_RUNNER = "FnApiRunner"
+# Words that begin another command than the job, and the modules whose `main` runs them.
+COMMANDS = {
+    "publish": "beam_jobs.publishing",
+    "report": "beam_jobs.report.command",
+    "status": "beam_jobs.status",
+}
 _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "FOLDER"}
 DESCRIPTION = """\
 Captions images in batch: every input becomes one row of OUTPUT/captions/*.parquet, or one row
-of OUTPUT/failures/*.parquet that says why not. OUTPUT/manifest.json is written last."""
+of OUTPUT/failures/*.parquet that says why not. OUTPUT/manifest.json is written last.
+
+  caption-images status OUTPUT    how far a job is, and what --resume would do
+  caption-images report OUTPUT    write report.html again
+  caption-images publish OUTPUT   make what an unfinished job has committed visible"""
 EPILOG = f"""\
 examples:
   caption-images --input photos/ --output captions
   caption-images --input 'gs://bucket/2024/*.jpg' --input @more.txt --output gs://bucket/out
-  caption-images --input photos/ --output captions --decode sample --num_captions 5 --seed 1
+  caption-images --input photos.csv --uri_column path --output captions --resume
+  caption-images --input photos/ --estimate --price_per_hour 0.35
 
 All other flags are Apache Beam's and go to it, for example --runner DataflowRunner or
 --direct_num_workers 4. The default runner is {DEFAULT_RUNNER}, on this machine.
@@ -99,9 +110,17 @@ def _flag_options(field: "dataclasses.Field[Any]", hint: Any) -> dict[str, Any]:
     options: dict[str, Any] = {"help": text, "required": required, "metavar": _METAVARS.get(hint)}
     if typing.get_origin(hint) is typing.Literal:
         return {**options, "choices": typing.get_args(hint), "metavar": None}
-    if typing.get_origin(hint) is tuple:
+    if field.name == "input":
         return {**options, "action": "append", "metavar": "WHERE"}
+    if typing.get_origin(hint) is tuple:
+        return {**options, "type": _comma_list, "metavar": "A,B"}
+    if field.name == "metadata_jsonl":
+        return {**options, "nargs": "?", "const": "", "metavar": "FILE"}
     return {**options, "type": hint}
+
+
+def _comma_list(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _with_underscores(word: str) -> str:

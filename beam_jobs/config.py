@@ -5,6 +5,7 @@ metadata holds the flag's group and help text, so that no flag can be forgotten 
 """
 
 import dataclasses
+import os
 from typing import Any, Literal
 
 from model_lib.config import DecodeConfig, JsonConfig
@@ -12,11 +13,15 @@ from model_lib.errors import ConfigError
 
 MIB = 1024 * 1024
 
-IN_OUT = "Input and output"
+INPUT = "Input"
+OUTPUT = "Output"
+RESUMING = "Interrupted and repeated runs"
 MODEL = "Model"
 CAPTIONS = "Captions (what is left out is as the bundle says)"
-FAILURES = "Failures"
+READING = "Reading images"
 DISPLAY = "Display"
+ESTIMATE = "Estimate (nothing is written)"
+
 
 _DECODE_FIELDS = tuple(
     field.name for field in dataclasses.fields(DecodeConfig) if field.name != "method"
@@ -42,17 +47,32 @@ class FetchConfig(JsonConfig):
         timeout_secs: longest time for one attempt to read one image over http(s).
         attempts: how often an image is tried where the error may pass.
         max_image_bytes: an image with more encoded bytes is refused.
+        max_redirects: most redirects that one read over http(s) follows.
+        threads: reads at the same time in one worker process.
+        max_reads_per_host: reads at the same time from one host or bucket in one worker process.
+        allow_private_addresses: whether http(s) may reach addresses that are not public.
+        respect_robots_tag: whether `X-Robots-Tag: noai` and its relatives refuse an image.
+        base_folder: what relative local paths start from; "" for the working directory.
     """
 
     timeout_secs: float = 30.0
     attempts: int = 4
     max_image_bytes: int = 64 * MIB
+    max_redirects: int = 5
+    threads: int = 16
+    max_reads_per_host: int = 8
+    allow_private_addresses: bool = False
+    respect_robots_tag: bool = True
+    base_folder: str = ""
 
     def __post_init__(self) -> None:
         """Validates."""
         self._check_range("timeout_secs", 0, above=True)
         self._check_range("attempts", 1, 100)
         self._check_range("max_image_bytes", 1)
+        self._check_range("max_redirects", 0, 100)
+        self._check_range("threads", 1, 1024)
+        self._check_range("max_reads_per_host", 1, 1024)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -60,14 +80,61 @@ class JobConfig(JsonConfig):
     """Everything the command line says; the attributes' meaning is the flags' help text."""
 
     input: tuple[str, ...] = setting(
-        IN_OUT,
+        INPUT,
         "images: a folder (searched through all its subfolders), a glob, an image, an http(s) "
-        "URL, or @LIST, a text file with one of these a line; may be given several times",
+        "URL, @LIST, a text file with one of these a line, a table (.csv, .tsv, .jsonl, "
+        ".parquet), bigquery://PROJECT.DATASET.TABLE, 'bigquery:SELECT ...', or WebDataset "
+        "shards (.tar); may be given several times",
     )
-    output: str = setting(IN_OUT, "folder for the tables, manifest.json and report.html")
-    overwrite: bool = setting(IN_OUT, "replace what an earlier run wrote into --output", False)
-    limit: int | None = setting(IN_OUT, "caption at most this many images, the first by URI", None)
-    no_report: bool = setting(IN_OUT, "do not write report.html", False)
+    input_format: (
+        Literal["images", "text", "csv", "tsv", "jsonl", "parquet", "bigquery", "webdataset"] | None
+    ) = setting(INPUT, "what --input is, where its name does not say it", None)
+    uri_column: str = setting(INPUT, "column of input tables that holds the image's URI", "uri")
+    carry_columns: tuple[str, ...] | None = setting(
+        INPUT,
+        "columns of input tables that are carried into captions and failures, separated by "
+        "commas; all others if left out, none if empty",
+        None,
+    )
+    limit: int | None = setting(INPUT, "caption at most this many images, the first by URI", None)
+    output: str | None = setting(
+        OUTPUT, "folder for the tables, manifest.json and report.html, on any file system", None
+    )
+    output_table: str | None = setting(
+        OUTPUT,
+        "BigQuery table for the captions, PROJECT:DATASET.TABLE; failures go to TABLE_failures; "
+        "together with --output or instead of it",
+        None,
+    )
+    output_format: Literal["parquet", "jsonl"] = setting(
+        OUTPUT, "how the tables' files are written", "parquet"
+    )
+    metadata_jsonl: str | None = setting(
+        OUTPUT,
+        "write a Hugging Face ImageFolder table of the captions to this file; "
+        "OUTPUT/metadata.jsonl if no file is named",
+        None,
+    )
+    no_report: bool = setting(OUTPUT, "do not write report.html", False)
+    overwrite: bool = setting(RESUMING, "replace what an earlier run wrote into --output", False)
+    resume: bool = setting(
+        RESUMING, "go on from what earlier runs of the same job wrote into --output", False
+    )
+    retry_failures: Literal["all", "transient", "none"] = setting(
+        RESUMING,
+        "failures of earlier runs that --resume tries again: transient are those that may pass, "
+        "such as time-outs",
+        "transient",
+    )
+    recompute: bool = setting(
+        RESUMING,
+        "where --resume finds another bundle, decode setting or carried column: caption "
+        "everything anew",
+        False,
+    )
+    commit_every: int = setting(
+        RESUMING, "captions become durable after this many images, or 60 seconds", 1000
+    )
     bundle: str | None = setting(
         MODEL, "folder of the model bundle; the one shipped with the package if left out", None
     )
@@ -76,6 +143,12 @@ class JobConfig(JsonConfig):
     )
     share_model: bool = setting(
         MODEL, "one copy of the model for all worker processes of a machine", False
+    )
+    accelerator: str | None = setting(
+        MODEL,
+        "GPU of the captioning workers, as Beam's resource hint says it, for example "
+        "'type:nvidia-l4;count:1;install-nvidia-driver'; implies --share_model",
+        None,
     )
     decode: Literal["greedy", "beam", "sample"] | None = setting(
         CAPTIONS, "how captions are drawn", None
@@ -114,28 +187,58 @@ class JobConfig(JsonConfig):
         None,
     )
     max_failure_rate: float = setting(
-        FAILURES, "exit with code 1 where more than this share of the images failed", 0.5
+        READING, "exit with code 1 where more than this share of the images failed", 0.5
     )
     http_timeout_secs: float = setting(
-        FAILURES, "longest time for one attempt to read one image over http(s)", 30.0
+        READING, "longest time for one attempt to read one image over http(s)", 30.0
     )
-    read_attempts: int = setting(
-        FAILURES, "how often an image is tried where the error may pass", 4
-    )
+    read_attempts: int = setting(READING, "how often an image is tried where the error may pass", 4)
     max_image_bytes: int = setting(
-        FAILURES, "an image with more encoded bytes is a failure", 64 * MIB
+        READING, "an image with more encoded bytes is a failure", 64 * MIB
+    )
+    max_redirects: int = setting(READING, "most redirects of one read over http(s)", 5)
+    read_threads: int = setting(READING, "reads at the same time in one worker process", 16)
+    max_reads_per_host: int = setting(
+        READING, "of these, at most this many from one host or bucket", 8
+    )
+    allow_private_addresses: bool = setting(
+        READING, "let http(s) reach loopback, private, link-local and metadata addresses", False
+    )
+    ignore_robots_tag: bool = setting(
+        READING, "read images whose server forbids it by X-Robots-Tag: noai and the like", False
     )
     quiet: bool = setting(
         DISPLAY, "log lines instead of the progress line and the table at the end", False
     )
+    log_format: Literal["text", "json"] = setting(
+        DISPLAY, "json: one JSON object a line for every event of the run, on stderr", "text"
+    )
+    estimate: bool = setting(
+        ESTIMATE, "say how long --input would take and what it would cost, and stop", False
+    )
+    images_per_sec: float | None = setting(
+        ESTIMATE, "speed of one machine; measured here on a sample if left out", None
+    )
+    machines: int = setting(ESTIMATE, "machines at work at the same time", 1)
+    price_per_hour: float | None = setting(ESTIMATE, "price of one machine for an hour", None)
 
     def __post_init__(self) -> None:
         """Validates what can be judged without the bundle."""
         if not self.input or not all(self.input):
             raise ConfigError("JobConfig.input is empty; expected at least one input")
-        if not self.output:
-            raise ConfigError("JobConfig.output is empty; expected a folder")
+        if not (self.output or self.output_table or self.estimate):
+            raise ConfigError("--output FOLDER or --output_table TABLE is missing")
+        if self.overwrite and self.resume:
+            raise ConfigError("--overwrite and --resume exclude each other")
+        if self.recompute and not self.resume:
+            raise ConfigError("--recompute is of use with --resume only; see --overwrite")
         self._check_range("batch_size", 1, 4096)
+        self._check_range("commit_every", 1, 1_000_000)
+        self._check_range("machines", 1)
+        if self.images_per_sec is not None:
+            self._check_range("images_per_sec", 0, above=True)
+        if self.price_per_hour is not None:
+            self._check_range("price_per_hour", 0)
         self._check_range("max_failure_rate", 0.0, 1.0)
         if self.limit is not None:
             self._check_range("limit", 1)
@@ -147,6 +250,12 @@ class JobConfig(JsonConfig):
             timeout_secs=self.http_timeout_secs,
             attempts=self.read_attempts,
             max_image_bytes=self.max_image_bytes,
+            max_redirects=self.max_redirects,
+            threads=self.read_threads,
+            max_reads_per_host=self.max_reads_per_host,
+            allow_private_addresses=self.allow_private_addresses,
+            respect_robots_tag=not self.ignore_robots_tag,
+            base_folder=os.getcwd(),
         )
 
     def decode_config(self, defaults: DecodeConfig) -> DecodeConfig:

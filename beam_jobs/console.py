@@ -4,28 +4,29 @@ Takes a function that tells the progress, and the finished run; writes to a stre
 nothing of the result.
 """
 
+import dataclasses
 import datetime
-import logging
+import heapq
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TextIO
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 from tqdm import tqdm
 
 from beam_jobs import records, storage
+from beam_jobs.event_log import log_event
 from beam_jobs.progress import Progress
-from beam_jobs.sinks import list_parts
+from beam_jobs.report.tables import read_file, table_files
 
 LOG_EVERY_SECS = 30.0
+LOOK_EVERY_SECS = 1.0
 REFRESH_SECS = 0.2
 TABLE_CAPTIONS = 5
 TABLE_REASONS = 5
 NAME_CHARS = 34
-
-logger = logging.getLogger(__name__)
 
 
 class Speedometer:
@@ -36,21 +37,33 @@ class Speedometer:
         self._clock = clock
         self._first: tuple[int, float] | None = None
 
-    def text(self, progress: Progress) -> str:
-        """Returns, for example, `4.0 images/s, 1:35 left, 3 failed`."""
+    def rate(self, progress: Progress) -> float | None:
+        """Returns images a second; None until there is something to tell it from."""
         if not progress.done:
-            return f"{progress.total} found"
+            return None
         now_secs = self._clock()
         if self._first is None:
             self._first = (progress.done, now_secs)
         first_done, first_secs = self._first
-        failed = f"{progress.failed} failed"
         if progress.done == first_done or now_secs <= first_secs:
-            return failed
-        rate = (progress.done - first_done) / (now_secs - first_secs)
-        left_secs = max(progress.total - progress.done, 0) / rate
-        left = datetime.timedelta(seconds=round(left_secs))
-        return f"{rate:.1f} images/s, {left} left, {failed}"
+            return None
+        return (progress.done - first_done) / (now_secs - first_secs)
+
+
+def speed_text(progress: Progress, rate: float | None) -> str:
+    """Returns, for example, `4.0 images/s, 0:01:35 left, 3 failed`."""
+    if not progress.done:
+        return f"{progress.total} found"
+    failed = f"{progress.failed} failed"
+    if rate is None:
+        return failed
+    left = datetime.timedelta(seconds=round(secs_left(progress, rate)))
+    return f"{rate:.1f} images/s, {left} left, {failed}"
+
+
+def secs_left(progress: Progress, rate: float) -> float:
+    """Returns how long the rest takes at a rate of images a second."""
+    return max(progress.total - progress.done, 0) / rate
 
 
 def show_line(read: Callable[[], Progress], finished: threading.Event, stream: TextIO) -> None:
@@ -64,7 +77,7 @@ def show_line(read: Callable[[], Progress], finished: threading.Event, stream: T
             progress = read()
             line.n, line.total = progress.done, progress.total or None
             line.set_description_str("captioning" if progress.done else "starting", refresh=False)
-            line.unit = speed.text(progress)
+            line.unit = speed_text(progress, speed.rate(progress))
             line.refresh()
             if last:
                 return
@@ -73,51 +86,98 @@ def show_line(read: Callable[[], Progress], finished: threading.Event, stream: T
 def log_lines(
     read: Callable[[], Progress], finished: threading.Event, every_secs: float = LOG_EVERY_SECS
 ) -> None:
-    """Logs a line every `every_secs` until `finished` is set."""
+    """Logs a `progress` event every `every_secs` until `finished` is set."""
     speed = Speedometer()
-    while not finished.wait(every_secs):
+    logged_secs = time.monotonic()
+    # Looked at more often than logged, so that the speed is known by the first line.
+    while not finished.wait(min(every_secs, LOOK_EVERY_SECS)):
         progress = read()
-        logger.info("%d of %d done, %s", progress.done, progress.total, speed.text(progress))
+        rate = speed.rate(progress)
+        if time.monotonic() - logged_secs >= every_secs:
+            logged_secs = time.monotonic()
+            _log_progress(progress, rate)
 
 
-def summary(output: str, manifest: Mapping[str, Any]) -> Iterator[str]:
+def _log_progress(progress: Progress, rate: float | None) -> None:
+    log_event(
+        "progress",
+        f"{progress.done} of {progress.total} done, {speed_text(progress, rate)}",
+        **dataclasses.asdict(progress),
+        images_per_sec=None if rate is None else round(rate, 3),
+        secs_left=None if rate is None else round(secs_left(progress, rate), 1),
+    )
+
+
+def summary(output: str | None, manifest: Mapping[str, Any]) -> Iterator[str]:
     """Yields the lines of the table at the end.
 
     Args:
-        output: the job's output folder.
+        output: the job's output folder; None where rows went to BigQuery only.
         manifest: of the finished run.
     """
     counts = manifest["counts"]
-    yield ""
-    rows = list(first_captions(output, TABLE_CAPTIONS))
-    for uri, caption, score in rows:
-        yield f"  {_shortened(uri):<{NAME_CHARS}}  {score:6.2f}  {caption}"
-    if len(rows) < counts["captions"]:
-        yield f"  ... and {counts['captions'] - len(rows)} more"
-    yield ""
+    if output is not None:
+        yield from _first_rows(output, counts["captions"])
     yield (
         f"{counts['captions']} captions, {counts['failures']} failures in "
         f"{manifest['elapsed_secs']:.1f} s ({manifest['images_per_sec']:.1f} images/s); "
         f"{counts['duplicates']} duplicates, {counts['left_out_by_limit']} left out by --limit"
     )
+    yield from _earlier_runs(manifest)
     yield from _reasons(manifest["failures_by_stage"])
-    for label, name, wanted in (
-        ("captions", f"{records.CAPTIONS.name}/*.parquet", counts["captions"]),
-        ("failures", f"{records.FAILURES.name}/*.parquet", counts["failures"]),
-        ("manifest", "manifest.json", True),
-        ("report", manifest["report"], manifest["report"]),
-    ):
-        if wanted:
-            yield f"{label + ':':<10} {storage.join(output, name)}"
+    for label, address in outputs(output, manifest).items():
+        yield f"{label + ':':<10} {address}"
+
+
+def outputs(output: str | None, manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Returns where what a run wrote is: label -> address; empty tables are left out."""
+    counts, settings = manifest["counts"], manifest.get("settings", {})
+    suffix = settings.get("output_format") or "parquet"
+    found: dict[str, str] = {}
+    if output is not None:
+        for name in (records.CAPTIONS.name, records.FAILURES.name):
+            if counts[name]:
+                found[name] = storage.join(output, name, f"*.{suffix}")
+    if settings.get("output_table"):
+        found["bigquery"] = settings["output_table"]
+    if output is not None:
+        found["manifest"] = storage.join(output, "manifest.json")
+        if manifest.get("report"):
+            found["report"] = storage.join(output, manifest["report"])
+    return found
 
 
 def first_captions(output: str, number: int) -> Iterator[tuple[str, str, float]]:
-    """Yields URI, caption and score of the first rows of the captions table."""
-    for part in list_parts(output, records.CAPTIONS)[:1]:
-        with storage.open_read(part.path) as stream:
-            table = pq.ParquetFile(stream).read(columns=["uri", "caption", "score"])
-        for row in table.sort_by("uri").slice(0, number).to_pylist():
-            yield row["uri"], row["caption"], row["score"]
+    """Yields URI, caption and score of the first rows of the captions table's first file."""
+    columns = ("uri", "caption", "score")
+    for path in table_files(output, records.CAPTIONS)[:1]:
+        rows = [row for batch in read_file(path, records.CAPTIONS, columns) for row in _rows(batch)]
+        yield from heapq.nsmallest(number, rows)
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[tuple[str, str, float]]:
+    return zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _first_rows(output: str, captions: int) -> Iterator[str]:
+    yield ""
+    rows = list(first_captions(output, TABLE_CAPTIONS))
+    for uri, caption, score in rows:
+        yield f"  {_shortened(uri):<{NAME_CHARS}}  {score:6.2f}  {caption}"
+    if len(rows) < captions:
+        yield f"  ... and {captions - len(rows)} more"
+    yield ""
+
+
+def _earlier_runs(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yields a line where the rows are the work of several runs."""
+    counts, runs = manifest["counts"], manifest.get("runs", [])
+    if len(runs) > 1:
+        yield (
+            f"run {len(runs)} of this job: {counts['captions_of_this_run']} captions, "
+            f"{counts['failures_of_this_run']} failures; {counts['done_by_earlier_runs']} done by "
+            f"earlier runs, {counts['retried']} of their failures tried again"
+        )
 
 
 def _reasons(failures_by_stage: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

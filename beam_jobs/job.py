@@ -1,11 +1,13 @@
-"""One run of the job, from settings to exit code.
+"""One run of the job, from settings to manifest.
 
 Everything that can be the caller's mistake is looked at before any work (`prepare`): then the
-output is claimed, the pipeline runs, and report and manifest are written, the manifest last.
+output is claimed, the pipeline runs and commits rows, and what is committed is published
+(`finishing.py`).
 """
 
 import datetime
 import logging
+import os
 import threading
 import uuid
 from collections.abc import Sequence
@@ -15,27 +17,35 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from beam_jobs import console, records, storage
+from beam_jobs import console, finishing, records, storage
+from beam_jobs.accelerator import resource_hints
 from beam_jobs.config import JobConfig
 from beam_jobs.counters import JobCounts, read_counts
-from beam_jobs.manifest import MANIFEST_NAME, RunRecord, build_manifest, write_manifest
+from beam_jobs.estimate import Estimate, estimate
+from beam_jobs.event_log import log_run_started
+from beam_jobs.inputs.bigquery_rows import read_here
+from beam_jobs.inputs.carried import carried_columns
+from beam_jobs.inputs.checking import check_input
+from beam_jobs.inputs.formats import InputSpec, parse_input
+from beam_jobs.inputs.reading import read_rows
+from beam_jobs.outputs import earlier, journal
+from beam_jobs.outputs.bigquery import check_table, work_folder
+from beam_jobs.outputs.journal import Identity, RunNote
+from beam_jobs.outputs.publish import tables_of
 from beam_jobs.pipeline import JobPlan, build_pipeline
 from beam_jobs.progress import ProgressListener, ProgressSender
-from beam_jobs.report.writing import REPORT_NAME, ReportConfig, write_report
-from beam_jobs.sinks import STAGING, delete_parts, list_parts
-from beam_jobs.sources import check_input
+from beam_jobs.redaction import without_secrets
 from model_lib.bundle import default_bundle_path, read_bundle_info
 from model_lib.errors import CaptioningError, ConfigError
 
 # Runners whose workers are on this machine, where the display's datagrams arrive.
 LOCAL_RUNNERS = frozenset({"FnApiRunner", "DirectRunner", "PrismRunner", "PortableRunner"})
-REPORT_FETCH_SECS = 10.0
 
 logger = logging.getLogger(__name__)
 
 
 class PipelineError(CaptioningError):
-    """The pipeline ended before its work; what it had written is still in the staging folder."""
+    """The pipeline ended before its work; what it had committed stays."""
 
 
 def prepare(config: JobConfig, options: PipelineOptions) -> JobPlan:
@@ -53,10 +63,49 @@ def prepare(config: JobConfig, options: PipelineOptions) -> JobPlan:
     bundle = config.bundle or default_bundle_path()
     info = read_bundle_info(bundle, storage.open_read)
     decode = config.decode_config(info.decode)
-    for where in config.input:
-        check_input(where)
-    _check_output(config)
-    return JobPlan(config, _new_run_id(), bundle, info, decode)
+    resource_hints(config.accelerator)
+    inputs = _inputs(config)
+    carried = carried_columns(inputs, config.carry_columns)
+    inputs = tuple(spec.with_carried(carried) for spec in inputs)
+    identity = Identity(
+        info.fingerprint, decode.to_json(), journal.columns_text(carried), config.output_format
+    )
+    captions, failures = tables_of(carried)
+    if config.output_table:
+        check_table(config.output_table, captions, failures, options)
+    output = _output_folder(config, options, identity)
+    before = _look(config, output, identity)
+    return JobPlan(
+        config, _new_run_id(), bundle, info, decode, identity, output, inputs, carried, before
+    )
+
+
+def estimate_input(config: JobConfig, options: PipelineOptions) -> Estimate:
+    """Estimates what the job would take; writes nothing.
+
+    Args:
+        config: what the command line says.
+        options: Beam's own.
+
+    Raises:
+        ConfigError: for a wrong setting or input.
+        BundleError: where there is no bundle.
+    """
+    FileSystems.set_options(options)
+    inputs = _inputs(config)
+    rows = (
+        row
+        for spec in inputs
+        for row in (read_here(spec) if spec.format == "bigquery" else read_rows(spec))
+    )
+    return estimate(config, rows)
+
+
+def _inputs(config: JobConfig) -> tuple[InputSpec, ...]:
+    inputs = tuple(parse_input(where, at, config) for at, where in enumerate(config.input))
+    for spec in inputs:
+        check_input(spec)
+    return inputs
 
 
 def run(
@@ -64,7 +113,7 @@ def run(
     options: PipelineOptions,
     command_line: Sequence[str] = (),
     line_stream: TextIO | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Runs the job.
 
     Args:
@@ -74,33 +123,46 @@ def run(
         line_stream: where the progress line goes; log lines where there is none.
 
     Returns:
-        The manifest, as written.
+        The manifest, as written; None where Beam's options say to hand the job over and not to
+        wait for it: `caption-images publish` finishes it then.
 
     Raises:
         ConfigError: where Beam refuses its options; nothing is written then.
         PipelineError: where the pipeline failed.
         OSError: where the output cannot be written.
     """
-    started_at = records.utc_now()
-    output = plan.config.output
+    note = _note(plan, command_line)
+    log_run_started(
+        plan.run_id,
+        inputs=plan.config.input,
+        output=plan.output,
+        bundle=note.bundle,
+        earlier_runs=len(plan.earlier.runs),
+    )
     with ProgressListener(plan.run_id) as listener:
         sender = ProgressSender(listener.address if is_local(options) else None, plan.run_id)
         pipeline = _build_pipeline(plan, options, sender)
-        _claim_output(plan)
+        _claim_output(plan, note)
+        if not _waits(options):
+            pipeline.run()
+            return None
         counts = _run_pipeline(pipeline, listener, line_stream)
-    record = RunRecord(
-        command_line=command_line,
-        started_at=started_at,
-        finished_at=records.utc_now(),
-        counts=counts,
-        caption_parts=list_parts(output, records.CAPTIONS),
-        failure_parts=list_parts(output, records.FAILURES),
+    manifest = finishing.finish(
+        plan.output,
+        note,
+        plan.earlier.runs,
+        plan.carried,
+        counts if counts.known else None,
+        options,
     )
-    manifest = build_manifest(plan, record)
-    manifest["report"] = None if plan.config.no_report else _write_report(plan, manifest)
-    storage.delete_folder(storage.join(output, STAGING))
-    write_manifest(output, manifest)
+    finishing.forget_committed(plan.output, note)
     return manifest
+
+
+def _waits(options: PipelineOptions) -> bool:
+    """Tells whether this process sees the pipeline's end."""
+    said = options.get_all_options()
+    return not (said["template_location"] or said.get("no_wait_until_finish"))
 
 
 def is_local(options: PipelineOptions) -> bool:
@@ -109,26 +171,62 @@ def is_local(options: PipelineOptions) -> bool:
     return runner.rsplit(".", 1)[-1] in LOCAL_RUNNERS
 
 
-def _check_output(config: JobConfig) -> None:
-    output = config.output
-    if storage.exists(output) and not storage.is_local_folder(output) and "://" not in output:
+def _note(plan: JobPlan, command_line: Sequence[str]) -> RunNote:
+    return RunNote(
+        run_id=plan.run_id,
+        started_at=records.utc_now().isoformat(),
+        command_line=without_secrets(list(command_line)),
+        identity=plan.identity,
+        bundle={
+            "path": plan.bundle,
+            "name": plan.info.name,
+            "fingerprint": plan.info.fingerprint,
+        },
+        decode=plan.decode.to_dict(),
+        settings=_plain(plan.config.to_dict()),
+        keeps_published=plan.earlier.keeps_published,
+    )
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns settings as JSON gives them back: lists for tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
+
+
+def _output_folder(config: JobConfig, options: PipelineOptions, identity: Identity) -> str:
+    """Returns the output folder; for a table alone, one beside Beam's temporary files."""
+    if config.output is None:
+        return work_folder(config.output_table or "", options, identity.digest())
+    output = storage.plain_path(config.output)
+    if "://" in output:
+        return config.output
+    if storage.exists(output) and not storage.is_local_folder(output):
         raise ConfigError(f"--output {output}: is a file; expected a folder")
-    if not config.overwrite and any(True for _ in storage.list_folder(output, 1)):
-        raise ConfigError(
-            f"--output {output}: is not empty; choose another folder, or say --overwrite to "
-            "replace what an earlier run wrote there"
-        )
+    # Workers may start in another folder.
+    return os.path.abspath(output)
 
 
-def _claim_output(plan: JobPlan) -> None:
-    """Removes an earlier run's files, and notes what this one is, which shows if it can write."""
-    output = plan.config.output
-    storage.delete([storage.join(output, name) for name in (MANIFEST_NAME, REPORT_NAME)])
-    for table in (records.CAPTIONS, records.FAILURES):
-        delete_parts(output, table)
-    storage.delete_folder(storage.join(output, STAGING))
-    note = storage.join(output, STAGING, plan.run_id, "run.json")
-    storage.write_bytes(note, plan.config.to_json().encode("utf-8", "backslashreplace"))
+def _look(config: JobConfig, output: str, identity: Identity) -> earlier.Earlier:
+    if config.overwrite:
+        return earlier.Earlier()
+    # A table's own work folder is the job's alone: a repeated run goes on from it.
+    if config.resume or config.output is None:
+        return earlier.look(output, identity, recompute=config.recompute)
+    earlier.check_empty(output)
+    return earlier.Earlier()
+
+
+def _claim_output(plan: JobPlan, note: RunNote) -> None:
+    """Removes what is of no use, and notes what this run is, which shows if it can write."""
+    output = plan.output
+    if plan.config.overwrite:
+        finishing.delete_results(output)
+    if plan.config.overwrite or plan.earlier.drops_committed:
+        journal.clear(output)
+    storage.delete_folder(storage.join(output, journal.STAGING))
+    journal.write_note(output, note)
 
 
 def _build_pipeline(
@@ -151,7 +249,9 @@ def _run_pipeline(
     else:
         console.show_line(lambda: listener.progress, worker.finished, line_stream)
     if worker.error is not None:
-        raise PipelineError(_last_line(worker.error)) from worker.error
+        raise PipelineError(
+            f"{_last_line(worker.error)}; what was committed stays, go on with --resume"
+        ) from worker.error
     return read_counts(worker.result)
 
 
@@ -178,21 +278,9 @@ class _PipelineThread(threading.Thread):
             self.finished.set()
 
 
-def _write_report(plan: JobPlan, manifest: dict[str, Any]) -> str | None:
-    """Writes the report and returns its name; None where that fails."""
-    fetch = plan.config.fetch_config().replace(timeout_secs=REPORT_FETCH_SECS, attempts=1)
-    try:
-        write_report(plan.config.output, manifest, config=ReportConfig(fetch=fetch))
-        return REPORT_NAME
-    # A page to look at must not fail a run whose tables are complete.
-    except Exception:
-        logger.exception("%s could not be written; the tables are complete", REPORT_NAME)
-        return None
-
-
 def _new_run_id() -> str:
     now = datetime.datetime.now(datetime.timezone.utc)
-    return f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    return f"{now:%Y%m%dT%H%M%S%fZ}-{uuid.uuid4().hex[:8]}"
 
 
 def _last_line(error: BaseException) -> str:

@@ -1,7 +1,7 @@
-"""`manifest.json`: what a run was, what it read, wrote and failed, and how long it took.
+"""`manifest.json`: what the runs of a job were, what they read, wrote and failed, and how long.
 
-Made from the plan, the counters and the files themselves; written last, so that an output folder
-with a manifest is whole. Plain JSON values only; times are ISO 8601 in UTC.
+Made from the run's note, its counters and the published tables; written last, so that an output
+folder with a manifest is whole. Plain JSON values only; times are ISO 8601 in UTC.
 """
 
 import collections
@@ -10,17 +10,16 @@ import datetime
 import importlib.metadata
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from beam_jobs import storage
-from beam_jobs.counters import JobCounts
-from beam_jobs.pipeline import JobPlan
-from beam_jobs.redaction import without_secrets
-from beam_jobs.sinks import Part
+from beam_jobs import records, storage
+from beam_jobs.counters import JobCounts, metrics_section
+from beam_jobs.outputs.earlier import MANIFEST_NAME
+from beam_jobs.outputs.journal import RunNote
+from beam_jobs.outputs.publish import Published, TableState
 
-MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _DISTRIBUTIONS = (
     "batch-image-captioning",
     "apache-beam",
@@ -37,74 +36,83 @@ class RunRecord:
     """How a finished run went.
 
     Attributes:
-        command_line: the words it was started with.
-        started_at: when it started, UTC.
-        finished_at: when its tables were complete, UTC.
-        counts: the pipeline's counters.
-        caption_parts: files of the captions table.
-        failure_parts: files of the failures table.
+        note: what it noted when it started.
+        finished_at: when its tables were published, UTC.
+        counts: the pipeline's counters; None where nobody waited for the pipeline.
+        published: the tables.
+        complete: whether the pipeline was seen to end.
+        runs: all runs of the job, this one last, as `outputs.earlier` lists them.
     """
 
-    command_line: Sequence[str]
-    started_at: datetime.datetime
+    note: RunNote
     finished_at: datetime.datetime
-    counts: JobCounts
-    caption_parts: Sequence[Part]
-    failure_parts: Sequence[Part]
+    counts: JobCounts | None
+    published: Published
+    complete: bool
+    runs: Sequence[Mapping[str, Any]]
 
     @property
     def elapsed_secs(self) -> float:
-        """Wall-clock time from start to complete tables."""
-        return (self.finished_at - self.started_at).total_seconds()
+        """Wall-clock time from start to published tables."""
+        return (self.finished_at - records.parse_time(self.note.started_at)).total_seconds()
 
     @property
     def mismatches(self) -> list[str]:
         """What does not add up, in sentences; empty where every input has exactly one row."""
+        if self.counts is None:
+            return []
         return self.counts.mismatches(
-            sum(part.num_rows for part in self.caption_parts),
-            sum(part.num_rows for part in self.failure_parts),
+            self.published.captions.num_rows, self.published.failures.num_rows
         )
 
+    @property
+    def failure_rate(self) -> float:
+        """Share of the rows that are failures, 0..1."""
+        captions, failures = self.published.captions.num_rows, self.published.failures.num_rows
+        return failures / (captions + failures) if captions + failures else 0.0
 
-def build_manifest(plan: JobPlan, record: RunRecord) -> dict[str, Any]:
+
+def build_manifest(record: RunRecord) -> dict[str, Any]:
     """Returns the manifest of a finished run."""
-    counts, elapsed_secs = record.counts, record.elapsed_secs
-    too_many = counts.failure_rate > plan.config.max_failure_rate
+    note, counts, elapsed_secs = record.note, record.counts, record.elapsed_secs
+    too_many = record.failure_rate > note.settings["max_failure_rate"]
+    captioned = counts.captions if counts else record.published.captions.num_rows
     status = (
         "inconsistent" if record.mismatches else "too_many_failures" if too_many else "succeeded"
     )
     return {
         "format_version": FORMAT_VERSION,
         "status": status,
-        "run_id": plan.run_id,
-        "started_at": record.started_at.isoformat(),
+        # A pipeline that nobody waited for may still be committing.
+        "complete": record.complete,
+        "run_id": note.run_id,
+        "started_at": note.started_at,
         "finished_at": record.finished_at.isoformat(),
         "elapsed_secs": round(elapsed_secs, 3),
-        "images_per_sec": round(counts.captions / elapsed_secs, 3) if elapsed_secs > 0 else 0.0,
-        "command_line": without_secrets(list(record.command_line)),
-        "bundle": {
-            "path": plan.bundle,
-            "name": plan.info.name,
-            "fingerprint": plan.info.fingerprint,
-        },
-        "decode": plan.decode.to_dict(),
-        "settings": {**plan.config.to_dict(), "input": list(plan.config.input)},
-        "counts": _counts(counts),
-        "failures_by_stage": _failures_by_stage(counts),
+        "images_per_sec": round(captioned / elapsed_secs, 3) if elapsed_secs > 0 else 0.0,
+        "command_line": list(note.command_line),
+        "bundle": dict(note.bundle),
+        "decode": dict(note.decode),
+        "settings": dict(note.settings),
+        "identity": dataclasses.asdict(note.identity),
+        "counts": _counts(record),
+        "failures_by_stage": _failures_by_stage(counts) if counts else {},
+        "metrics": metrics_section(counts, elapsed_secs) if counts else {},
         "mismatches": record.mismatches,
         "files": {
-            "captions": _files(record.caption_parts),
-            "failures": _files(record.failure_parts),
+            "captions": _files(record.published.captions),
+            "failures": _files(record.published.failures),
         },
+        "runs": [_run(run, record) for run in record.runs],
         "versions": versions(),
     }
 
 
-def write_manifest(output: str, manifest: dict[str, Any]) -> str:
+def write_manifest(output: str, manifest: Mapping[str, Any]) -> str:
     """Writes the manifest, whole or not at all; returns its address."""
     address = storage.join(output, MANIFEST_NAME)
     text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    storage.replace_bytes(address, f"{text}\n".encode("utf-8", "backslashreplace"))
+    storage.write_atomically(address, f"{text}\n".encode("utf-8", "backslashreplace"))
     return address
 
 
@@ -119,14 +127,27 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _counts(counts: JobCounts) -> dict[str, int]:
+def _counts(record: RunRecord) -> dict[str, int]:
+    """Counts of the job's tables, and, where they are known, of what this run listed."""
+    counts = record.counts
+    tables = {
+        "captions": record.published.captions.num_rows,
+        "failures": record.published.failures.num_rows,
+    }
+    if counts is None:
+        return tables
     return {
         "listed": counts.listed,
         "distinct": counts.distinct,
         "duplicates": counts.listed - counts.distinct,
         "left_out_by_limit": counts.distinct - counts.selected,
-        "captions": counts.captions,
-        "failures": counts.failures,
+        "done_by_earlier_runs": counts.skipped,
+        "retried": counts.retried,
+        "rows_of_other_inputs": counts.other_rows,
+        "bad_rows": counts.bad_rows,
+        **tables,
+        "captions_of_this_run": counts.captions,
+        "failures_of_this_run": counts.failures,
         "bytes_read": counts.bytes_read,
     }
 
@@ -138,9 +159,15 @@ def _failures_by_stage(counts: JobCounts) -> dict[str, dict[str, int]]:
     return dict(stages)
 
 
-def _files(parts: Sequence[Part]) -> dict[str, int]:
+def _files(table: TableState) -> dict[str, int]:
+    return {"files": table.num_files, "rows": table.num_rows, "bytes": table.num_bytes}
+
+
+def _run(run: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Returns a run with the rows of the tables that are its own."""
+    run_id = str(run["run_id"])
     return {
-        "files": len(parts),
-        "rows": sum(part.num_rows for part in parts),
-        "bytes": sum(part.num_bytes for part in parts),
+        **run,
+        "captions": record.published.captions.rows_by_run.get(run_id, 0),
+        "failures": record.published.failures.rows_by_run.get(run_id, 0),
     }

@@ -1,39 +1,70 @@
 """The captioner inside Beam's RunInference: encoded images in, captions or a failure for each.
 
-One result comes back for each image, whatever happens: an image that cannot be decoded is left
-out of its batch, and a batch that fails in the model is tried again image by image, so that one
-bad image costs one row. The encoded bytes end here; results carry the URI instead.
+One result comes back for each element, whatever happens: an image that could not be read arrives
+as its `Failure` and passes through, one that cannot be decoded is left out of its batch, and a
+batch that fails in the model is halved and tried again, so that one bad image costs one row. The
+encoded bytes end here; results carry the URI instead.
+
+Where worker processes share a model, images are decoded in the process that read them, and uint8
+pixels go to the process that holds it. Where that one is gone, the batch is not to blame:
+`ModelLostError` lets the engine try it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beam_jobs import storage
-from beam_jobs.counters import NAMESPACE
+from beam_jobs.counters import (
+    BATCH_IMAGES,
+    CAPTION_MS,
+    DECODE_MS,
+    IMAGES_DECODED,
+    NAMESPACE,
+    count,
+    observe,
+    observe_peak_memory,
+)
+from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.records import CaptionedImage, Failure
-from model_lib.bundle import load_bundle, read_bundle_info
+from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
-    from model_lib.captioner import Caption, Captioner
+    from model_lib.captioner import Caption
     from model_lib.preprocessing import PreparedImage, Preprocessor
+
+logger = logging.getLogger(__name__)
+
+# In a batch an image weighs as much as so many failures, which hold a URI and a message only.
+IMAGE_WEIGHT = 32
 
 
 class EncodedImage(NamedTuple):
-    """An image as read: what names it, and its encoded bytes."""
+    """An image as read: what names it, its encoded bytes, and values carried into its row."""
 
     uri: str
     data: bytes
+    carried: tuple[Any, ...] = ()
+
+
+Element = EncodedImage | Failure
 
 
 class NoCaptionError(CaptioningError):
     """The model found no caption for an image."""
 
 
-class CaptionModelHandler(ModelHandler[EncodedImage, PredictionResult, "Captioner"]):
+class ModelLostError(CaptioningError):
+    """The process that held the shared model is gone."""
+
+
+class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaptioner]):
     """Loads a bundle once a worker and captions batches with it."""
 
     def __init__(
@@ -55,10 +86,10 @@ class CaptionModelHandler(ModelHandler[EncodedImage, PredictionResult, "Captione
         Raises:
             BundleError: where there is no bundle.
         """
-        super().__init__(
-            min_batch_size=batch_size, max_batch_size=batch_size, large_model=share_model
-        )
+        super().__init__(large_model=share_model)
         self.bundle = bundle
+        # Workers may start in another folder, and have the package itself in another place.
+        self._folder = None if bundle == default_bundle_path() else _absolute(bundle)
         self.info = read_bundle_info(bundle, storage.open_read)
         self.decode = decode or self.info.decode
         self.batch_size = batch_size
@@ -68,51 +99,65 @@ class CaptionModelHandler(ModelHandler[EncodedImage, PredictionResult, "Captione
         """Leaves behind what a worker makes for itself."""
         return {**self.__dict__, "_preprocessor": None}
 
-    def load_model(self) -> "Captioner":
+    def batch_elements_kwargs(self) -> Mapping[str, Any]:
+        """Returns how batches are made: `batch_size` images, failures on top.
+
+        Beam's own metrics of this would count weights, so they are off.
+        """
+        weight = self.batch_size * IMAGE_WEIGHT + IMAGE_WEIGHT - 1
+        return {
+            "min_batch_size": weight,
+            "max_batch_size": weight,
+            "element_size_fn": element_weight,
+            "record_metrics": False,
+        }
+
+    def load_model(self) -> FittingCaptioner:
         """Loads the captioner.
 
         Raises:
             BundleError: where the bundle is damaged, or another than when the job started.
         """
-        captioner = load_bundle(self.bundle, storage.open_read)
+        allow_memory_growth()
+        captioner = load_bundle(self._folder or default_bundle_path(), storage.open_read)
         if captioner.info.fingerprint != self.info.fingerprint:
             raise BundleError(
                 f"{self.bundle}: was replaced while the job ran: fingerprint "
                 f"{captioner.info.fingerprint}, not {self.info.fingerprint}; start the job again"
             )
-        return captioner
+        logger.info("loaded a copy of %s (%s)", self.info.name, self.info.fingerprint[:12])
+        return FittingCaptioner(captioner)
 
     def run_inference(
         self,
-        batch: Sequence[EncodedImage],
-        model: "Captioner",
+        batch: Sequence[Element],
+        model: FittingCaptioner,
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterable[PredictionResult]:
         """Captions a batch.
 
         Args:
-            batch: encoded images.
+            batch: encoded images, and failures of those that could not be read.
             model: the captioner, or a proxy of it in another process.
             inference_args: none are taken.
 
         Returns:
-            For each image, in order, its URI with a `CaptionedImage` or a `Failure`.
+            For each element, in order, its URI with a `CaptionedImage` or a `Failure`.
+
+        Raises:
+            ModelLostError: where the process that holds a shared model is gone.
         """
-        prepared = [self._prepare(image) for image in batch]
+        prepared = self._decode_batch(batch)
         good = [item for item in prepared if not isinstance(item, Failure)]
-        captioned = iter(self._caption(model, good))
+        captioned = iter(self._timed_caption_batch(model, good))
         return [
-            PredictionResult(
-                image.uri,
-                item if isinstance(item, Failure) else _outcome(image, item, next(captioned)),
-                self.info.fingerprint,
-            )
-            for image, item in zip(batch, prepared, strict=True)
+            PredictionResult(element.uri, _outcome(element, item, captioned), self.info.fingerprint)
+            for element, item in zip(batch, prepared, strict=True)
         ]
 
-    def get_num_bytes(self, batch: Sequence[EncodedImage]) -> int:
+    def get_num_bytes(self, batch: Sequence[Element]) -> int:
         """Returns the encoded bytes of a batch."""
-        return sum(len(image.data) for image in batch)
+        return sum(len(item.data) for item in batch if isinstance(item, EncodedImage))
 
     def get_metrics_namespace(self) -> str:
         """Returns the namespace of Beam's own metrics of this step."""
@@ -127,46 +172,93 @@ class CaptionModelHandler(ModelHandler[EncodedImage, PredictionResult, "Captione
         if inference_args:
             raise ValueError(f"CaptionModelHandler takes no inference_args, got {inference_args}")
 
-    def _prepare(self, image: EncodedImage) -> "PreparedImage | Failure":
+    def _decode_batch(self, batch: Sequence[Element]) -> "list[PreparedImage | Failure]":
         if self._preprocessor is None:
             from model_lib.preprocessing import Preprocessor
 
             self._preprocessor = Preprocessor(self.info.preprocess)
-        try:
-            return self._preprocessor(image.data)
-        # The record boundary: whatever one image's bytes cause is that image's failure.
-        except Exception as error:
-            return Failure.from_error(image.uri, "decode", error)
+        return [_decode(self._preprocessor, element) for element in batch]
 
-    def _caption(
-        self, model: "Captioner", images: "Sequence[PreparedImage]"
+    def _timed_caption_batch(
+        self, model: FittingCaptioner, images: "Sequence[PreparedImage]"
     ) -> "list[list[Caption] | Exception]":
-        """Captions images together, or one by one where that fails."""
+        """Captions images and notes how long that took, and with how much memory."""
         if not images:
             return []
+        started_secs = time.monotonic()
+        outcomes = self._caption_batch(model, images)
+        observe(CAPTION_MS, (time.monotonic() - started_secs) * 1000)
+        observe(BATCH_IMAGES, len(images))
+        observe_peak_memory()
+        return outcomes
+
+    def _caption_batch(
+        self, model: FittingCaptioner, images: "Sequence[PreparedImage]"
+    ) -> "list[list[Caption] | Exception]":
+        """Captions images together; halves of them where that fails, down to one image."""
         try:
             return list(model.caption_prepared(images, self.decode, self.batch_size))
+        except (OSError, EOFError) as error:
+            # The network reads no file and no socket: this is the way to another process.
+            raise ModelLostError(
+                f"the process that holds the shared model does not answer ({error!r}); the engine "
+                "tries the batch again, or start the job again with --resume"
+            ) from error
         # The record boundary: the image whose caption fails alone is the guilty one.
         except Exception as error:
             if len(images) == 1:
                 return [error]
-            return [outcome for image in images for outcome in self._caption(model, [image])]
+            middle = len(images) // 2
+            halves = (images[:middle], images[middle:])
+            return [outcome for half in halves for outcome in self._caption_batch(model, half)]
+
+
+def _absolute(folder: str) -> str:
+    path = storage.plain_path(folder)
+    return path if "://" in path else os.path.abspath(path)
+
+
+def element_weight(element: Element) -> int:
+    """Returns what an element counts for in a batch."""
+    return IMAGE_WEIGHT if isinstance(element, EncodedImage) else 1
+
+
+def _decode(preprocessor: "Preprocessor", element: Element) -> "PreparedImage | Failure":
+    if isinstance(element, Failure):
+        return element
+    started_secs = time.monotonic()
+    try:
+        prepared = preprocessor(element.data)
+    # The record boundary: whatever one image's bytes cause is that image's failure.
+    except Exception as error:
+        return Failure.from_error(element.uri, "decode", error, carried=element.carried)
+    observe(DECODE_MS, (time.monotonic() - started_secs) * 1000)
+    count(IMAGES_DECODED)
+    return prepared
 
 
 def _outcome(
-    image: EncodedImage, prepared: "PreparedImage", captions: "list[Caption] | Exception"
+    element: Element,
+    prepared: "PreparedImage | Failure",
+    captioned: "Iterator[list[Caption] | Exception]",
 ) -> CaptionedImage | Failure:
-    if isinstance(captions, Exception):
-        return Failure.from_error(image.uri, "caption", captions)
+    """Returns what became of an element; takes the next captions where it was captioned."""
+    if isinstance(element, Failure):
+        return element
+    if isinstance(prepared, Failure):
+        return prepared
+    captions = next(captioned)
     if not captions:
-        error = NoCaptionError("the model found no caption; allow longer or fewer captions")
-        return Failure.from_error(image.uri, "caption", error)
+        captions = NoCaptionError("the model found no caption; allow longer or fewer captions")
+    if isinstance(captions, Exception):
+        return Failure.from_error(element.uri, "caption", captions, carried=element.carried)
     return CaptionedImage(
-        uri=image.uri,
+        uri=element.uri,
         image_sha256=prepared.sha256,
         captions=tuple(captions),
         width=prepared.width,
         height=prepared.height,
         format=prepared.format,
-        size_bytes=len(image.data),
+        size_bytes=len(element.data),
+        carried=element.carried,
     )

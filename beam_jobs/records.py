@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pyarrow as pa
 
+from beam_jobs.inputs.carried_types import arrow_to_bigquery
+
 if TYPE_CHECKING:
     from model_lib.captioner import Caption
 
-ColumnType = Literal["string", "bool", "int32", "int64", "float64", "timestamp", "struct"]
+ColumnType = Literal["string", "bool", "int32", "int64", "float64", "timestamp", "struct", "arrow"]
 Stage = Literal["read", "decode", "caption", "write"]
 Row = dict[str, Any]
 
@@ -49,6 +51,7 @@ class Column:
         repeated: whether a value is a list.
         nullable: whether a value may be missing; never so in columns of our own.
         fields: what a struct holds.
+        arrow: the type itself, for a column of type `arrow`, which came with the input.
     """
 
     name: str
@@ -57,10 +60,13 @@ class Column:
     repeated: bool = False
     nullable: bool = False
     fields: tuple["Column", ...] = ()
+    arrow: pa.DataType | None = None
 
     def arrow_field(self) -> pa.Field:
         """Returns the column as Arrow declares it."""
-        if self.type == "struct":
+        if self.type == "arrow":
+            kind = self.arrow
+        elif self.type == "struct":
             kind = pa.struct([field.arrow_field() for field in self.fields])
         else:
             kind = _ARROW_TYPES[self.type]
@@ -70,8 +76,11 @@ class Column:
 
     def bigquery_field(self) -> dict[str, Any]:
         """Returns the column as BigQuery declares it."""
+        if self.arrow is not None:
+            declared = arrow_to_bigquery(pa.field(self.name, self.arrow))
+            return {**declared, "description": self.description}
         mode = "REPEATED" if self.repeated else "NULLABLE" if self.nullable else "REQUIRED"
-        declared: dict[str, Any] = {
+        declared = {
             "name": self.name,
             "type": _BIGQUERY_TYPES[self.type],
             "mode": mode,
@@ -80,6 +89,11 @@ class Column:
         if self.fields:
             declared["fields"] = [field.bigquery_field() for field in self.fields]
         return declared
+
+
+def carried_column(field: pa.Field) -> Column:
+    """Returns the column that carries an Arrow field of the input along."""
+    return Column(field.name, "arrow", "carried from the input", nullable=True, arrow=field.type)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +110,10 @@ class Table:
     def bigquery_schema(self) -> dict[str, Any]:
         """Returns the schema in the form that Beam's `WriteToBigQuery` takes."""
         return {"fields": [column.bigquery_field() for column in self.columns]}
+
+    def with_columns(self, columns: Sequence[Column]) -> "Table":
+        """Returns the table with more columns after its own: those carried from the input."""
+        return dataclasses.replace(self, columns=(*self.columns, *columns))
 
 
 CAPTIONS = Table(
@@ -137,6 +155,7 @@ FAILURES = Table(
         Column("error_type", "string", "class name of the error"),
         Column("error_message", "string", "what was wrong"),
         Column("attempts", "int32", "how often the stage was tried"),
+        Column("transient", "bool", "whether another try may succeed, as after a time-out"),
         Column("run_id", "string", "the run that wrote the row"),
         Column("failed_at", "timestamp", "when, UTC"),
     ),
@@ -170,6 +189,7 @@ class CaptionedImage(NamedTuple):
     height: int
     format: str
     size_bytes: int
+    carried: tuple[Any, ...] = ()
 
 
 class Failure(NamedTuple):
@@ -180,14 +200,22 @@ class Failure(NamedTuple):
     error_type: str
     error_message: str
     attempts: int = 1
+    transient: bool = False
+    carried: tuple[Any, ...] = ()
 
     @classmethod
     def from_error(
-        cls, uri: str, stage: Stage, error: BaseException, attempts: int = 1
+        cls,
+        uri: str,
+        stage: Stage,
+        error: BaseException,
+        attempts: int = 1,
+        transient: bool = False,
+        carried: tuple[Any, ...] = (),
     ) -> "Failure":
         """Makes it from an exception; the message is cut to `MAX_MESSAGE_CHARS`."""
         message = printable(str(error) or repr(error))[:MAX_MESSAGE_CHARS]
-        return cls(uri, stage, type(error).__name__, message, attempts)
+        return cls(uri, stage, type(error).__name__, message, attempts, transient, carried)
 
 
 def printable(text: str) -> str:
@@ -200,7 +228,17 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-def caption_row(image: CaptionedImage, stamp: RunStamp, captioned_at: datetime.datetime) -> Row:
+def parse_time(text: str) -> datetime.datetime:
+    """Returns the time that `isoformat` wrote."""
+    return datetime.datetime.fromisoformat(text)
+
+
+def caption_row(
+    image: CaptionedImage,
+    stamp: RunStamp,
+    captioned_at: datetime.datetime,
+    carried_columns: Sequence[str] = (),
+) -> Row:
     """Returns the row of table `CAPTIONS` for a captioned image."""
     best = image.captions[0]
     return {
@@ -220,9 +258,22 @@ def caption_row(image: CaptionedImage, stamp: RunStamp, captioned_at: datetime.d
         "size_bytes": image.size_bytes,
         **dataclasses.asdict(stamp),
         "captioned_at": captioned_at,
+        **_carried(image.carried, carried_columns),
     }
 
 
-def failure_row(failure: Failure, run_id: str, failed_at: datetime.datetime) -> Row:
+def failure_row(
+    failure: Failure,
+    run_id: str,
+    failed_at: datetime.datetime,
+    carried_columns: Sequence[str] = (),
+) -> Row:
     """Returns the row of table `FAILURES` for a failure."""
-    return {**failure._asdict(), "run_id": run_id, "failed_at": failed_at}
+    row = failure._asdict()
+    carried = _carried(row.pop("carried"), carried_columns)
+    return {**row, "run_id": run_id, "failed_at": failed_at, **carried}
+
+
+def _carried(values: Sequence[Any], names: Sequence[str]) -> Row:
+    """Names the carried values; an element that brought none has nulls."""
+    return dict(zip(names, values or (None,) * len(names), strict=True))

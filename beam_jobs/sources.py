@@ -1,92 +1,45 @@
-"""From what `--input` says to a PCollection of distinct URIs.
+r"""From what `--input` says to a PCollection of distinct inputs that are still to be done.
 
-An input is a folder, a glob, an image, an http(s) URL, or `@LIST`: a text file with one of these
-a line. It is looked up in the launcher only to refuse a wrong one early; listing and reading
-lists happen inside the pipeline, so that the launcher holds no more than the command line.
-Wrong is a folder, glob or list that gives nothing; a missing image fails in a row of its own.
+    inputs -> rows --\
+                      > by URI -> one each -> without those done -> first N -> spread
+    earlier parts ---/
 
-A folder gives its images by extension, however deep; a glob gives all it matches; a list's line
-is one URI, unless it ends in `/` or holds a `*`. What cannot be found stays in as a URI of its
-own and fails when it is read: no line of a list is lost.
+Listing and reading tables happen inside the pipeline, so that the launcher holds no more than
+the command line. Rows cross workers as plain tuples, many in a list: both keep shuffles small.
 """
 
-import codecs
-import glob
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
-from apache_beam.pvalue import PBegin, PCollection
+from apache_beam.pvalue import AsSingleton, PBegin, PCollection
 from apache_beam.transforms import combiners
 
-from beam_jobs import storage
-from beam_jobs.counters import DISTINCT, LISTED, SELECTED, count
-from beam_jobs.fetching.fetcher import is_http
+from beam_jobs.counters import (
+    BAD_ROWS,
+    DISTINCT,
+    LISTED,
+    OTHER_ROWS,
+    RETRIED,
+    SELECTED,
+    SKIPPED,
+    count,
+)
+from beam_jobs.inputs.bigquery_rows import read_table
+from beam_jobs.inputs.formats import InputSpec
+from beam_jobs.inputs.reading import read_rows, split_input
+from beam_jobs.inputs.rows import InputRow, Problem, Span
+from beam_jobs.outputs.done import DoneMark, DonePart, is_done, read_marks
 from beam_jobs.progress import ProgressSender
-from beam_jobs.records import printable
-from model_lib.errors import ConfigError
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp")
-LIST_MARK = "@"
-COMMENT_MARK = "#"
-# Files looked at for an image before the job starts; a folder with more is taken on trust.
-CHECKED_FILES = 10_000
-
-
-def check_input(where: str) -> None:
-    """Refuses an input that names nothing, before any work.
-
-    Raises:
-        ConfigError: naming the input and what was expected.
-    """
-    try:
-        found = _names_something(where)
-    # Beam's file systems and cloud clients have errors of their own.
-    except Exception as error:
-        raise ConfigError(f"--input {where}: cannot be looked up: {error}") from error
-    if not found:
-        raise ConfigError(f"--input {where}: {_what_is_missing(where)}")
-
-
-def expand_input(where: str) -> Iterator[str]:
-    """Yields the URIs that an input stands for, as given, in the order found."""
-    if where.startswith(LIST_MARK):
-        for line in read_list(where[len(LIST_MARK) :]):
-            many = not is_http(line) and (line.endswith("/") or "*" in line)
-            yield from expand_location(line) if many else [line]
-    else:
-        yield from expand_location(where)
-
-
-def expand_location(where: str) -> Iterator[str]:
-    """Yields the URIs of a folder, a glob, an image or a URL; itself where nothing is found."""
-    if is_http(where) or _is_file(where):
-        yield where
-        return
-    found = False
-    for path in _list_images(storage.plain_path(where)):
-        found = True
-        yield printable(path)
-    if not found:
-        yield where
-
-
-def read_list(address: str) -> Iterator[str]:
-    r"""Yields the lines of a list that hold a URI.
-
-    A byte order mark, blank lines, lines that begin with `#`, and the spaces around a URI are
-    left out. A byte that is not UTF-8 becomes `\xe9`, so that the line fails by itself.
-    """
-    with storage.open_read(address) as stream:
-        for number, raw in enumerate(stream):
-            raw = raw.removeprefix(codecs.BOM_UTF8) if number == 0 else raw
-            line = raw.decode("utf-8", "backslashreplace").strip()
-            if line and not line.startswith(COMMENT_MARK):
-                yield line
+RetryFailures = Literal["all", "transient", "none"]
+# Inputs that travel together: few enough for a fair spread, enough to keep shuffles small.
+SPREAD_ROWS = 32
+_ROW, _MARK = 0, 1
 
 
 class ListInputs(beam.PTransform[Any, Any]):
-    """The command line's inputs -> PCollection[str]: distinct URIs, spread over the workers.
+    """The command line's inputs -> lists of inputs, for `unpack`: distinct, not done, spread.
 
     Applied to a pipeline. With a limit only the first URIs in alphabetical order stay: the same
     ones each time.
@@ -94,109 +47,150 @@ class ListInputs(beam.PTransform[Any, Any]):
 
     def __init__(
         self,
-        inputs: Sequence[str],
+        inputs: Sequence[InputSpec],
         limit: int | None = None,
+        *,
+        done: Sequence[DonePart] = (),
+        retry_failures: RetryFailures = "transient",
         progress: ProgressSender | None = None,
     ) -> None:
-        """Keeps the inputs, the most URIs to give (None for all), and where to report."""
+        """Keeps what to list.
+
+        Args:
+            inputs: what to list or to read.
+            limit: the most URIs to give; None for all.
+            done: files with the rows of earlier runs, whose images are not given again.
+            retry_failures: which failures among those rows are given all the same.
+            progress: where to report how much there is to do.
+        """
         super().__init__()
         self._inputs = list(inputs)
         self._limit = limit
+        self._done = list(done)
+        self._retry_failures = retry_failures
         self._progress = progress or ProgressSender()
 
-    def expand(self, begin: PBegin) -> PCollection[str]:
+    def expand(self, begin: PBegin) -> PCollection[Any]:
         """Lists the inputs inside the pipeline."""
-        uris = (
+        marks = (
             begin
-            | "Inputs" >> beam.Create(self._inputs, reshuffle=True)
-            | "List" >> beam.FlatMap(_expand_and_count).with_output_types(str)
-            | "Distinct" >> beam.Distinct()
-            | "CountDistinct" >> beam.Map(_count_distinct).with_output_types(str)
+            | "EarlierParts" >> beam.Create(self._done, reshuffle=True)
+            | "ReadMarks" >> beam.FlatMap(_tagged_marks)
         )
-        if self._limit is not None:
-            uris = (
-                uris
-                | "First" >> combiners.Top.Smallest(self._limit)
-                | "Unpack" >> beam.FlatMap(list).with_output_types(str)
-            )
-        spread: PCollection[str] = (
-            uris
-            | "CountSelected" >> beam.ParDo(_CountSelected(self._progress)).with_output_types(str)
+        chosen = (
+            (*self._rows(begin), marks)
+            | beam.Flatten()
+            | "ByUri" >> beam.GroupByKey()
+            | "Choose" >> beam.ParDo(_Choose(self._retry_failures))
+        )
+        cutoff = None if self._limit is None else AsSingleton(self._cutoff(chosen))
+        spread: PCollection[Any] = (
+            chosen
+            | "Select" >> beam.ParDo(_Select(self._progress), cutoff)
+            | "Gather" >> beam.BatchElements(SPREAD_ROWS, SPREAD_ROWS)
             | "Spread" >> beam.Reshuffle()
         )
         return spread
 
+    def _rows(self, begin: PBegin) -> Iterator[PCollection[Any]]:
+        """Yields the tagged rows: one PCollection of all files, one of each BigQuery input."""
+        files = [spec for spec in self._inputs if spec.format != "bigquery"]
+        yield (
+            begin
+            | "Inputs" >> beam.Create(files, reshuffle=True)
+            | "Files" >> beam.FlatMap(split_input)
+            | "SpreadFiles" >> beam.Reshuffle()
+            | "ReadRows" >> beam.FlatMap(read_rows)
+            | "TagRows" >> beam.Map(_tagged_row)
+        )
+        for spec in self._inputs:
+            if spec.format == "bigquery":
+                yield (
+                    begin
+                    | f"ReadTable_{spec.number}" >> read_table(spec)
+                    | f"TagTableRows_{spec.number}" >> beam.Map(_tagged_row)
+                )
 
-class _CountSelected(beam.DoFn):
-    """Counts what will be worked on; the display learns from it how much there is to do."""
+    def _cutoff(self, chosen: PCollection[Any]) -> PCollection[str]:
+        """Returns the last URI within the limit, or an empty text where there is none."""
+        last: PCollection[str] = (
+            chosen
+            | "Uris" >> beam.Map(lambda element: element[2])
+            | "FirstUris" >> combiners.Top.Smallest(self._limit)
+            | "Last" >> beam.Map(lambda uris: uris[-1] if uris else "")
+        )
+        return last
+
+
+def _tagged_row(row: InputRow) -> tuple[str, tuple[int, Any]]:
+    count(LISTED)
+    if row.problem is not None:
+        count(BAD_ROWS)
+    _, *rest = row
+    # A tuple of a tuple's own type: Beam's coder for a NamedTuple would add its module's name.
+    return row.uri, (_ROW, tuple(tuple(v) if isinstance(v, tuple) else v for v in rest))
+
+
+def _tagged_marks(part: DonePart) -> Iterator[tuple[str, tuple[int, Any]]]:
+    for uri, mark in read_marks(part):
+        yield uri, (_MARK, tuple(mark))
+
+
+class _Choose(beam.DoFn):
+    """What is known of a URI -> `(is done, was tried, its URI, the rest of its first row)`."""
+
+    def __init__(self, retry_failures: RetryFailures) -> None:
+        self._retry_failures = retry_failures
+
+    def process(self, group: tuple[str, Iterable[tuple[int, Any]]]) -> Iterable[Any]:
+        uri, items = group
+        rows: list[Any] = []
+        marks: list[Any] = []
+        for kind, value in items:
+            (rows if kind == _ROW else marks).append(value)
+        if not rows:
+            count(OTHER_ROWS)
+            return
+        count(DISTINCT)
+        first = min(rows, key=lambda row: (row[1], repr(row)))
+        done = is_done([DoneMark(*mark) for mark in marks], self._retry_failures)
+        yield done, bool(marks), uri, first
+
+
+class _Select(beam.DoFn):
+    """Leaves out what the limit excludes and what is done; tells the display what is to do."""
 
     def __init__(self, progress: ProgressSender) -> None:
         self._progress = progress
 
-    def process(self, uri: str) -> Iterable[str]:
+    def process(
+        self, element: tuple[bool, bool, str, tuple[Any, ...]], cutoff: str | None
+    ) -> Iterable[Any]:
+        done, was_tried, uri, rest = element
+        if cutoff is not None and uri > cutoff:
+            if was_tried:
+                count(OTHER_ROWS)
+            return
         count(SELECTED)
+        if done:
+            count(SKIPPED)
+            return
+        if was_tried:
+            count(RETRIED)
         self._progress.add(total=1)
-        yield uri
+        yield uri, rest
 
     def finish_bundle(self) -> None:
         self._progress.flush()
 
 
-def _expand_and_count(where: str) -> Iterator[str]:
-    for uri in expand_input(where):
-        count(LISTED)
-        yield uri
-
-
-def _count_distinct(uri: str) -> str:
-    count(DISTINCT)
-    return uri
-
-
-def _is_file(where: str) -> bool:
-    path = storage.plain_path(where)
-    return not path.endswith("/") and storage.exists(path) and not storage.is_local_folder(path)
-
-
-def _is_glob(path: str) -> bool:
-    return glob.has_magic(path) and not storage.is_local_folder(path)
-
-
-def _list_images(path: str, limit: int | None = None) -> Iterator[str]:
-    """Yields all a glob matches, or the images of a folder."""
-    if _is_glob(path):
-        yield from (found.path for found in storage.list_pattern(path, limit))
-        return
-    for found in storage.list_folder(path, limit):
-        if _is_image(found.path):
-            yield found.path
-
-
-def _is_image(path: str) -> bool:
-    return path.lower().endswith(IMAGE_EXTENSIONS)
-
-
-def _names_something(where: str) -> bool:
-    if where.startswith(LIST_MARK):
-        return _is_file(where[len(LIST_MARK) :])
-    path = storage.plain_path(where)
-    # An image that is named is an input: where it is missing, its row says so.
-    if is_http(where) or _is_file(where) or (_is_image(path) and not _is_glob(path)):
-        return True
-    if any(True for _ in _list_images(path, CHECKED_FILES)):
-        return True
-    # A folder that begins with very many other files is not searched to its end here.
-    return not _is_glob(path) and sum(1 for _ in storage.list_folder(path, CHECKED_FILES)) == (
-        CHECKED_FILES
-    )
-
-
-def _what_is_missing(where: str) -> str:
-    if where.startswith(LIST_MARK):
-        return "there is no such list; after @ comes a text file with one image a line"
-    path = storage.plain_path(where)
-    if _is_glob(path):
-        return "nothing matches; put the pattern in quotes, and use ** to search subfolders"
-    if storage.is_local_folder(path):
-        return f"the folder holds no image ({', '.join(IMAGE_EXTENSIONS)})"
-    return "there is no such folder or file"
+def unpack(elements: Sequence[tuple[str, tuple[Any, ...]]]) -> Iterator[InputRow]:
+    """Yields the inputs of one list that `ListInputs` gave."""
+    for uri, (carried, position, span, problem) in elements:
+        yield InputRow(
+            uri,
+            carried,
+            position,
+            Span(*span) if span else None,
+            Problem(*problem) if problem else None,
+        )

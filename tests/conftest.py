@@ -10,6 +10,9 @@ import os
 import pytest
 from hypothesis import settings
 
+# Servers are started when a test first asks for one (tests/services/fixtures.py).
+pytest_plugins = ["tests.services.fixtures"]
+
 # Under `pytest -n 2` each of two processes gets one of the two cores that CI has.
 THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
 
@@ -25,6 +28,13 @@ for name, value in {
 
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory) -> str:
+    from tests.toy import make_toy_bundle
+
+    return make_toy_bundle(str(tmp_path_factory.mktemp("bundles") / "toy"))
 
 
 @pytest.fixture(autouse=True)

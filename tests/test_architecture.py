@@ -29,6 +29,8 @@ DISTRIBUTIONS = {
     "apache_beam": "apache-beam",
     "tensorflow_datasets": "tensorflow-datasets",
 }
+# Imported inside functions only: there for those who installed the extra.
+EXTRAS_OF_IMPORTS = {"google": "gcp", "botocore": "aws"}
 # Named for the resolver, TFDS or a Keras callback (docs/dependencies.md); no import of ours.
 NOT_IMPORTED_HERE = {"importlib-resources", "protobuf", "tensorboard", "tensorflow-metadata"}
 MAX_FILE_LINES = 400
@@ -207,7 +209,18 @@ def test_every_command_has_its_main(setup_arguments):
 
 def test_base_install_is_what_the_job_imports_and_no_more(setup_arguments):
     base = distribution_names(setup_arguments["install_requires"])
-    assert third_party("model_lib", "beam_jobs") == base
+    assert third_party("model_lib", "beam_jobs") - set(EXTRAS_OF_IMPORTS) == base
+
+
+def test_libraries_of_extras_are_imported_inside_functions(setup_arguments):
+    at_once = [
+        f"{where(path, node)} imports {name}"
+        for path in modules(*PACKAGES)
+        for name, node in imported(path)
+        if name in EXTRAS_OF_IMPORTS and node in parse(path).body
+    ]
+    assert at_once == []
+    assert set(EXTRAS_OF_IMPORTS.values()) <= set(setup_arguments["extras_require"])
 
 
 def test_train_extra_is_what_training_imports_and_no_more(setup_arguments):
@@ -217,6 +230,7 @@ def test_train_extra_is_what_training_imports_and_no_more(setup_arguments):
     assert base & extra == set()
 
 
-def test_development_includes_training(setup_arguments):
+def test_development_includes_every_extra(setup_arguments):
     extras = setup_arguments["extras_require"]
-    assert set(extras["train"]) <= set(extras["dev"])
+    for name in ("train", "gcp", "aws"):
+        assert set(extras[name]) <= set(extras["dev"])

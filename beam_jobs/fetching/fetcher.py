@@ -1,87 +1,63 @@
 """One image's encoded bytes, from a file system or over http(s), within limits.
 
-Takes a URI; gives its bytes, or raises one named error after the last attempt. What may pass (a
-time-out, a broken connection, status 429 or 5xx) is tried again after a growing, jittered wait;
-what will not (404, 403, too many bytes) is not.
+Takes a URI, or a span of an archive; gives its bytes, or raises one named error after the last
+attempt. What may pass (a time-out, a broken connection, status 408, 425, 429 or 5xx) is tried again
+after a growing, jittered wait; what will not (404, 403, too many bytes, an address that is not
+public, an `X-Robots-Tag`) is not. How many reads go on at one host is limited for the process; a
+read that waits before its next attempt counts as one.
 """
 
-import random
-import time
-from typing import Any
+import functools
+import threading
+from collections.abc import Callable
 
-import requests
-import tenacity
-import urllib3
-from tenacity.wait import wait_base
-
-from beam_jobs import storage
 from beam_jobs.config import FetchConfig
+from beam_jobs.fetching import files
+from beam_jobs.fetching.addresses import IsAllowed, is_public_address
+from beam_jobs.fetching.errors import FetchFailedError
+from beam_jobs.fetching.host_slots import PROCESS_SLOTS, Hold, host_of
+from beam_jobs.fetching.http_reader import USER_AGENT, HttpReader, is_http
+from beam_jobs.fetching.retrying import call
+from beam_jobs.inputs.rows import InputRow, Span
 
-USER_AGENT = "batch-image-captioning"
-CHUNK_BYTES = 64 * 1024
-MAX_REDIRECTS = 5
-FIRST_WAIT_SECS = 0.5
-MAX_WAIT_SECS = 30.0
-_PASSING_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class HttpStatusError(Exception):
-    """The server answered with a status other than success."""
-
-    def __init__(self, status: int, reason: str, retry_after_secs: float = 0.0) -> None:
-        """Keeps what decides over another attempt.
-
-        Args:
-            status: HTTP status code.
-            reason: the server's words for it.
-            retry_after_secs: how long the server asks to wait, 0 where it does not.
-        """
-        super().__init__(f"HTTP {status} {reason}".strip())
-        self.status = status
-        self.retry_after_secs = retry_after_secs
-
-
-class TooManyBytesError(Exception):
-    """The image has more encoded bytes than the limit allows."""
-
-
-class FetchTimeoutError(Exception):
-    """The image did not arrive in time."""
-
-
-class FetchFailedError(Exception):
-    """All attempts failed; `__cause__` is the last error, `attempts` their number."""
-
-    def __init__(self, attempts: int) -> None:
-        """Keeps the number of attempts made, 1 or more."""
-        super().__init__(f"failed after {attempts} attempts")
-        self.attempts = attempts
-
-
-def is_http(uri: str) -> bool:
-    """Tells whether a URI is read over http(s) rather than through a file system."""
-    return uri.lower().startswith(("http://", "https://"))
+__all__ = ["USER_AGENT", "FetchFailedError", "Fetcher", "is_http"]
 
 
 class Fetcher:
     """Reads images; keeps connections open between them. One thread uses it at a time."""
 
-    def __init__(self, config: FetchConfig) -> None:
-        """Opens no connection yet."""
+    def __init__(self, config: FetchConfig, is_allowed: IsAllowed = is_public_address) -> None:
+        """Opens no connection yet.
+
+        Args:
+            config: how images are read.
+            is_allowed: judges the addresses that http(s) connects to, unless the configuration
+                allows all.
+        """
         self._config = config
-        self._session = requests.Session()
-        self._session.max_redirects = MAX_REDIRECTS
-        self._session.headers["User-Agent"] = USER_AGENT
+        self._stopping = threading.Event()
+        self._http = HttpReader(config, None if config.allow_private_addresses else is_allowed)
 
     def close(self) -> None:
         """Closes the connections."""
-        self._session.close()
+        self._http.close()
+
+    def stop(self) -> None:
+        """Breaks off the read under way, and all later ones; called by any thread, also twice.
+
+        Waits and connections end at once; a file system's own call ends when it ends.
+        """
+        self._stopping.set()
+        self._http.stop()
+        with PROCESS_SLOTS.lock:
+            PROCESS_SLOTS.notify()
 
     def fetch(self, uri: str) -> bytes:
         """Reads an image.
 
         Args:
-            uri: an http(s) URL, or an address on any file system that Beam knows.
+            uri: an http(s) URL, or an address on any file system that Beam knows; relative paths
+                start from the configuration's `base_folder`.
 
         Returns:
             The encoded bytes, as they are, whatever they are.
@@ -89,79 +65,50 @@ class Fetcher:
         Raises:
             FetchFailedError: from the last error, after the last attempt.
         """
-        read = self._read_http if is_http(uri) else self._read_file
-        retrying = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self._config.attempts),
-            wait=_Backoff(),
-            retry=tenacity.retry_if_exception(_may_pass),
-            reraise=True,
-        )
-        try:
-            return retrying(read, uri)
-        # Every file system and every server has errors of its own; each is one image's failure.
-        except Exception as error:
-            raise FetchFailedError(retrying.statistics.get("attempt_number", 1)) from error
+        return self.fetch_row(InputRow(uri))
 
-    def _read_file(self, uri: str) -> bytes:
-        with storage.open_read(uri) as stream:
-            data = stream.read(self._config.max_image_bytes + 1)
-        if len(data) > self._config.max_image_bytes:
-            raise self._too_many_bytes()
-        return data
+    def fetch_span(self, span: Span) -> bytes:
+        """Reads an image that lies inside an archive.
 
-    def _read_http(self, url: str) -> bytes:
-        timeout_secs = self._config.timeout_secs
-        deadline = time.monotonic() + timeout_secs
-        try:
-            with self._session.get(url, stream=True, timeout=timeout_secs) as response:
-                if not response.ok:
-                    raise HttpStatusError(
-                        response.status_code, response.reason, _retry_after(response)
-                    )
-                return self._read_body(response, deadline)
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise FetchTimeoutError(f"no answer within {timeout_secs} s: {error}") from error
-        except urllib3.exceptions.ProtocolError as error:
-            raise requests.ConnectionError(f"broken off: {error}") from error
+        Returns:
+            Exactly `span.num_bytes` bytes.
 
-    def _read_body(self, response: requests.Response, deadline: float) -> bytes:
-        data = bytearray()
-        # read1 gives what has arrived, so that a trickle cannot outlast the deadline.
-        while chunk := response.raw.read1(CHUNK_BYTES, decode_content=True):
-            data += chunk
-            if len(data) > self._config.max_image_bytes:
-                raise self._too_many_bytes()
-            if time.monotonic() > deadline:
-                raise FetchTimeoutError(
-                    f"only {len(data)} bytes within {self._config.timeout_secs} s"
-                )
-        return bytes(data)
+        Raises:
+            FetchFailedError: from the last error, after the last attempt; that is a
+                `ShortArchiveError` where the archive ends too early.
+        """
+        return self.fetch_row(InputRow("", span=span))
 
-    def _too_many_bytes(self) -> TooManyBytesError:
-        limit = self._config.max_image_bytes
-        return TooManyBytesError(f"more than {limit} bytes; --max_image_bytes sets the limit")
+    def fetch_row(self, row: InputRow, held_host: str | None = None) -> bytes:
+        """Reads the image of an input row: its span where it has one, else its URI.
+
+        Args:
+            row: a row without a problem.
+            held_host: the host, where the caller has taken a slot there; it is given back here.
+
+        Raises:
+            FetchFailedError: from the last error, after the last attempt.
+        """
+        with Hold(PROCESS_SLOTS, self._config.max_reads_per_host, self._stopping) as hold:
+            hold.adopt(held_host)
+            return call(self._attempt(row, hold), self._config.attempts, self._stopping)
+
+    def _attempt(self, row: InputRow, hold: Hold) -> Callable[[], bytes]:
+        if row.span is None and is_http(row.uri):
+            return functools.partial(
+                self._http.read, row.uri, lambda url: hold.move_to(host_of(url))
+            )
+        return functools.partial(self._read_file, row, hold)
+
+    def _read_file(self, row: InputRow, hold: Hold) -> bytes:
+        hold.move_to(host_of(address_of(row)))
+        limits = (self._config.max_image_bytes, self._config.timeout_secs)
+        located = files.located(address_of(row), self._config.base_folder)
+        if row.span is None:
+            return files.read_file(located, *limits)
+        return files.read_span(row.span._replace(address=located), *limits)
 
 
-class _Backoff(wait_base):
-    """Exponential with jitter, or as long as the server asks, never above `MAX_WAIT_SECS`."""
-
-    def __call__(self, retry_state: tenacity.RetryCallState) -> float:
-        error = retry_state.outcome.exception() if retry_state.outcome else None
-        asked = error.retry_after_secs if isinstance(error, HttpStatusError) else 0.0
-        exponential = FIRST_WAIT_SECS * 2.0 ** (retry_state.attempt_number - 1)
-        return min(max(asked, exponential * random.uniform(1.0, 2.0)), MAX_WAIT_SECS)
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Tells whether another attempt may succeed."""
-    if isinstance(error, HttpStatusError):
-        return error.status in _PASSING_STATUS
-    if isinstance(error, requests.exceptions.SSLError):
-        return False
-    return isinstance(error, (FetchTimeoutError, requests.ConnectionError))
-
-
-def _retry_after(response: Any) -> float:
-    """Returns the seconds of a `Retry-After` header; 0 where there is none, or it is a date."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else 0.0
+def address_of(row: InputRow) -> str:
+    """Returns what is opened for a row: its archive, or its URI."""
+    return row.uri if row.span is None else row.span.address

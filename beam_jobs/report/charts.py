@@ -1,14 +1,18 @@
-"""The report's two histograms as shapes: bars, ticks and the words that describe them.
+"""The report's charts as shapes: bars, ticks and the words that describe them.
 
-Takes filled histograms; gives positions in fractions of the drawing, 0..1 from left to
-right and from the axis upwards, so that the template only scales them.
+Takes filled histograms and counts; gives positions in fractions of the drawing, 0..1 from left
+to right and from the axis upwards, so that the template only scales them.
 """
 
 import dataclasses
 import itertools
+import math
 
+from beam_jobs.report.data import FailureSummary
 from beam_jobs.report.histogram import Histogram
-from beam_jobs.report.text import percent_text
+from beam_jobs.report.text import count_text, percent_text
+
+FAILURE_ROWS = 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +51,81 @@ class Chart:
     largest: int
     bars: tuple[Bar, ...]
     ticks: tuple[Tick, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class FailureBar:
+    """The bar of one kind of failure.
+
+    Attributes:
+        stage: where they happened; empty for the rest.
+        label: the kind.
+        count: number of failures.
+        transient: of these, those where another try may succeed.
+        lasting_width: width of the part of the bar for all others, 0..1.
+        transient_width: width of the part for these, 0..1.
+    """
+
+    stage: str
+    label: str
+    count: int
+    transient: int
+    lasting_width: float
+    transient_width: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FailureChart:
+    """Failures by kind, ready to draw: title, main number in words, bars, largest first."""
+
+    title: str
+    note: str
+    bars: tuple[FailureBar, ...]
+
+
+def score_chart(scores: Histogram) -> Chart:
+    """Returns the chart of a histogram of scores, mean log-probabilities, which are 0 at most.
+
+    The first bin also holds all lower scores. Empty bins at the left end are left out, down to
+    the whole number below the lowest score, and -2 at most.
+    """
+    edges = [float(edge) for edge in scores.edges]
+    used = scores.counts.nonzero()[0]
+    lowest = edges[int(used[0])] if len(used) else edges[-1]
+    start_at = max(min(math.floor(lowest), -2.0), edges[0])
+    first = next(at for at, edge in enumerate(edges) if edge >= start_at)
+    labels = [f"{low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)]
+    labels[0] = f"{edges[1]:.3g} or lower"
+    span = edges[-1] - edges[first]
+    marks = range(math.ceil(edges[first]), math.floor(edges[-1]) + 1)
+    return Chart(
+        title="Score",
+        note="no scores" if scores.mean is None else f"mean {_minus(f'{scores.mean:.2f}')}",
+        largest=int(scores.counts.max()),
+        bars=_bars(scores.counts[first:].tolist(), [_minus(label) for label in labels[first:]]),
+        ticks=tuple(Tick((mark - edges[first]) / span, _minus(str(mark))) for mark in marks),
+    )
+
+
+def failure_chart(failures: FailureSummary) -> FailureChart:
+    """Returns the chart of failures by kind; kinds beyond the largest are one bar."""
+    kinds = [(g.stage, g.error_type, g.count, g.transient) for g in failures.groups]
+    shown, rest = kinds[:FAILURE_ROWS], kinds[FAILURE_ROWS:]
+    if rest:
+        counts = (sum(kind[2] for kind in rest), sum(kind[3] for kind in rest))
+        shown.append(("", f"{len(rest)} more kinds", *counts))
+    largest = max((count for *_, count, _ in shown), default=1)
+    passing = sum(kind[3] for kind in kinds)
+    return FailureChart(
+        title="Failures by type",
+        note=f"{count_text(passing)} of {count_text(failures.total)} may pass on another try",
+        bars=tuple(
+            FailureBar(
+                stage, label, count, transient, (count - transient) / largest, transient / largest
+            )
+            for stage, label, count, transient in shown
+        ),
+    )
 
 
 def confidence_chart(confidences: Histogram) -> Chart:
@@ -92,3 +171,8 @@ def _bars(counts: list[int], labels: list[str]) -> tuple[Bar, ...]:
         Bar(index * width, width, count / largest, count, label)
         for index, (count, label) in enumerate(zip(counts, labels, strict=True))
     )
+
+
+def _minus(text: str) -> str:
+    """Returns a number's text with a real minus sign."""
+    return text.replace("-", "\u2212")

@@ -1,31 +1,30 @@
 """What the report shows of a run's two tables, read in one pass with bounded memory.
 
-Takes an output folder on any file system Beam knows, with `captions/*.parquet` and
-`failures/*.parquet` as the sinks write them; gives counts, histograms and a few chosen
-rows. Only one batch of the narrow columns is in memory at a time, so a table of ten
-million rows needs no more than a small one. Which rows are chosen depends on the rows and
-the seed, not on the order of files or rows.
+Takes an output folder on any file system Beam knows, with the tables as the job publishes
+them; gives counts, histograms and a few chosen rows. Only one batch of the narrow columns is
+in memory at a time, so a table of ten million rows needs no more than a small one. Which rows
+are chosen depends on the rows and the seed, not on the order of files or rows.
 """
 
+import collections
 import dataclasses
 import hashlib
 import heapq
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from beam_jobs import storage
-from beam_jobs.records import CAPTIONS, FAILURES, Table
+from beam_jobs.records import CAPTIONS, FAILURES
 from beam_jobs.report.histogram import Histogram
-from beam_jobs.sinks import list_parts
+from beam_jobs.report.tables import read_batches
 
 BATCH_ROWS = 16_384
 MAX_WORDS_SHOWN = 32
+LOWEST_SCORE_SHOWN = -6.0
+SCORE_BINS = 48
 MAX_FAILURE_GROUPS = 50
 CAPTION_COLUMNS = (
     "uri",
@@ -40,7 +39,7 @@ CAPTION_COLUMNS = (
     "format",
     "size_bytes",
 )
-FAILURE_COLUMNS = ("uri", "stage", "error_type", "error_message", "attempts")
+FAILURE_COLUMNS = ("uri", "stage", "error_type", "error_message", "attempts", "transient")
 
 
 def confidence(score: float | None) -> float | None:
@@ -118,6 +117,7 @@ class CaptionSummary:
     Attributes:
         total: number of rows.
         unfinished: rows whose caption the length limit cut.
+        scores: histogram of the score; the first bin also holds all that are lower.
         confidences: histogram of exp(score), 0..1.
         words: histogram of words a caption.
         sample: rows drawn at random, ordered by URI.
@@ -127,6 +127,7 @@ class CaptionSummary:
 
     total: int
     unfinished: int
+    scores: Histogram
     confidences: Histogram
     words: Histogram
     sample: tuple[CaptionedPhoto, ...]
@@ -145,11 +146,20 @@ class FailureExample:
 
 @dataclasses.dataclass(frozen=True)
 class FailureGroup:
-    """All failures of one stage and error type: their number and the first few by URI."""
+    """All failures of one stage and error type.
+
+    Attributes:
+        stage: where they happened.
+        error_type: class name of the error.
+        count: their number.
+        transient: of these, those where another try may succeed.
+        examples: the first few by URI.
+    """
 
     stage: str
     error_type: str
     count: int
+    transient: int
     examples: tuple[FailureExample, ...]
 
 
@@ -208,16 +218,18 @@ def summarize_captions(
 
     Raises:
         OSError: when a file cannot be read.
-        pyarrow.ArrowException: when a file is not Parquet or lacks a column.
+        TableError: when a file is damaged.
     """
     sample, most, least = (_SmallestRows(n) for n in (sample_size, ranked_size, ranked_size))
+    score_counts = Histogram(LOWEST_SCORE_SHOWN, 0.0, SCORE_BINS)
     confidences = Histogram(0.0, 1.0, 25)
     words = Histogram(-0.5, MAX_WORDS_SHOWN + 0.5, MAX_WORDS_SHOWN + 1)
     total = unfinished = 0
-    for batch in _read_batches(output, CAPTIONS, CAPTION_COLUMNS):
+    for batch in read_batches(output, CAPTIONS, CAPTION_COLUMNS, BATCH_ROWS):
         scores = _numbers(batch, "score")
         scores[~np.isfinite(scores)] = np.nan
         finished = _numbers(batch, "finished")
+        score_counts.add(scores)
         confidences.add(np.exp(np.minimum(scores, 0.0)))
         words.add(_numbers(batch, "num_tokens") - finished)
         sample.offer(_random_keys(batch, seed), batch)
@@ -229,6 +241,7 @@ def summarize_captions(
     return CaptionSummary(
         total=total,
         unfinished=unfinished,
+        scores=score_counts,
         confidences=confidences,
         words=words,
         sample=tuple(sorted(sample.photos(), key=lambda photo: photo.uri)),
@@ -249,16 +262,18 @@ def summarize_failures(output: str, *, examples: int) -> FailureSummary:
 
     Raises:
         OSError: when a file cannot be read.
-        pyarrow.ArrowException: when a file is not Parquet or lacks a column.
+        TableError: when a file is damaged.
     """
-    counts: dict[tuple[str, str], int] = {}
+    counts: collections.Counter[tuple[str, str]] = collections.Counter()
+    transient: collections.Counter[tuple[str, str]] = collections.Counter()
     kept: dict[tuple[str, str], list[FailureExample]] = {}
-    for batch in _read_batches(output, FAILURES, FAILURE_COLUMNS):
+    for batch in read_batches(output, FAILURES, FAILURE_COLUMNS, BATCH_ROWS):
         for row in batch.to_pylist():
             key = (row["stage"] or "", row["error_type"] or "")
             if key not in counts and len(counts) >= MAX_FAILURE_GROUPS:
                 key = ("other", "all further kinds")
-            counts[key] = counts.get(key, 0) + 1
+            counts[key] += 1
+            transient[key] += bool(row["transient"])
             first = kept.setdefault(key, [])
             first.append(
                 FailureExample(row["uri"] or "", row["error_message"] or "", row["attempts"] or 0)
@@ -266,7 +281,7 @@ def summarize_failures(output: str, *, examples: int) -> FailureSummary:
             if len(first) > 4 * examples + 64:
                 kept[key] = _first_by_uri(first, examples)
     groups = [
-        FailureGroup(*key, count, tuple(_first_by_uri(kept[key], examples)))
+        FailureGroup(*key, count, transient[key], tuple(_first_by_uri(kept[key], examples)))
         for key, count in counts.items()
     ]
     groups.sort(key=lambda group: (-group.count, group.stage, group.error_type))
@@ -275,13 +290,6 @@ def summarize_failures(output: str, *, examples: int) -> FailureSummary:
 
 def _first_by_uri(rows: list[FailureExample], size: int) -> list[FailureExample]:
     return heapq.nsmallest(size, rows, key=lambda row: (row.uri, row.message))
-
-
-def _read_batches(output: str, table: Table, columns: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
-    for part in list_parts(output, table):
-        with storage.open_read(part.path) as stream:
-            file = pq.ParquetFile(pa.PythonFile(stream, mode="r"))
-            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> npt.NDArray[np.float64]:

@@ -7,20 +7,27 @@ of options whose name sounds like a secret are hidden.
 """
 
 import json
-import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
 
 from beam_jobs.redaction import without_secrets
-from beam_jobs.report.charts import confidence_chart, words_chart
+from beam_jobs.report.charts import confidence_chart, failure_chart, score_chart, words_chart
 from beam_jobs.report.data import CaptionSummary, FailureSummary
+from beam_jobs.report.lookup import find, find_number, find_text
+from beam_jobs.report.runs import command_text, latency_rows, run_rows, speed_facts
 from beam_jobs.report.text import count_text, duration_text, percent_text, shorten, time_text
 from beam_jobs.report.thumbnails import Thumbnail
 
-_SHOWN_ELSEWHERE = ("command_line", "failures_by_stage", "mismatches")
+_SHOWN_ELSEWHERE = (
+    "command_line",
+    "failures_by_stage",
+    "identity",
+    "metrics",
+    "mismatches",
+    "runs",
+)
 
 
 def render_report(
@@ -55,25 +62,20 @@ def render_report(
         warnings=_warnings(manifest),
         headline=_headline(captions, failures),
         tiles=_tiles(manifest, captions, failures),
-        command_line=_command_line(manifest),
+        command_line=command_text(find(manifest, "command_line")),
+        suffix=find_text(manifest, "settings.output_format") or "parquet",
+        latencies=latency_rows(manifest),
+        speed=speed_facts(manifest),
+        runs=run_rows(manifest),
         settings=_settings(manifest),
         manifest_json=json.dumps(manifest, indent=2, ensure_ascii=False, default=str),
-        charts=[confidence_chart(captions.confidences), words_chart(captions.words)],
+        charts=[
+            score_chart(captions.scores),
+            confidence_chart(captions.confidences),
+            words_chart(captions.words),
+        ],
+        failure_chart=failure_chart(failures),
     )
-
-
-def _find(manifest: Mapping[str, Any], path: str) -> Any:
-    """Returns a value, or None where it is missing; `a.b` looks into the mapping `a`."""
-    value: Any = manifest
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
-
-
-def _find_number(manifest: Mapping[str, Any], path: str) -> float | None:
-    value = _find(manifest, path)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
 
 
 def _run_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -83,16 +85,16 @@ def _run_facts(manifest: Mapping[str, Any]) -> dict[str, str]:
         "fingerprint": "bundle.fingerprint",
         "started_at": "started_at",
     }
-    found = {name: str(_find(manifest, path) or "") for name, path in facts.items()}
+    found = {name: find_text(manifest, path) for name, path in facts.items()}
     return {**found, "started_at": time_text(found["started_at"])}
 
 
 def _warnings(manifest: Mapping[str, Any]) -> list[str]:
     """Returns what the reader must know before anything else, in sentences."""
-    mismatches = _find(manifest, "mismatches") or []
+    mismatches = find(manifest, "mismatches") or []
     warnings = [f"The numbers do not add up: {sentence}." for sentence in mismatches]
-    if _find(manifest, "status") == "too_many_failures":
-        limit = _find_number(manifest, "settings.max_failure_rate")
+    if find(manifest, "status") == "too_many_failures":
+        limit = find_number(manifest, "settings.max_failure_rate")
         allowed = "" if limit is None else f" ({percent_text(limit)})"
         warnings.append(f"More of the inputs failed than --max_failure_rate{allowed} allows.")
     return warnings
@@ -108,8 +110,8 @@ def _tiles(
 ) -> list[dict[str, Any]]:
     """Returns the large numbers of the page's head; those not known are left out."""
     inputs = captions.total + failures.total
-    secs = _find_number(manifest, "elapsed_secs")
-    speed = _find_number(manifest, "images_per_sec")
+    secs = find_number(manifest, "elapsed_secs")
+    speed = find_number(manifest, "images_per_sec")
     tiles = [
         _tile("Inputs", count_text(inputs)),
         _tile("Captions", count_text(captions.total)),
@@ -133,13 +135,6 @@ def _tiles(
 
 def _tile(name: str, value: str, note: str = "", bad: bool = False) -> dict[str, Any]:
     return {"name": name, "value": value, "note": note, "bad": bad}
-
-
-def _command_line(manifest: Mapping[str, Any]) -> str:
-    command = _find(manifest, "command_line")
-    if isinstance(command, Sequence) and not isinstance(command, str):
-        return shlex.join(str(word) for word in command)
-    return str(command or "")
 
 
 def _settings(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -33,6 +33,23 @@ def duration_text(secs: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
 
 
+def millis_text(millis: float) -> str:
+    """Returns a latency with three digits at most: 0.254 -> `0.25 ms`, 1234.0 -> `1.2 s`."""
+    if millis < 999.5:
+        digits = 2 if millis < 9.95 else 1 if millis < 99.5 else 0
+        return f"{millis:.{digits}f} ms"
+    return duration_text(millis / 1000)
+
+
+def bytes_text(number: float) -> str:
+    """Returns a size in decimal units: 1234567890 -> `1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{number:.3g} {unit}" if unit != "B" else f"{number:.0f} B"
+        number /= 1000
+    return f"{number:,.1f} TB"
+
+
 def time_text(iso: str) -> str:
     """Returns an ISO 8601 time without its fraction: `2025-11-23 02:41:07 UTC`; else as it is."""
     try:

@@ -2,9 +2,10 @@
 
 Takes the output folder of a finished run and its manifest; writes a page with previews of
 some photos and their captions, the most and the least confident, the failures by kind,
-and the settings. The page holds no script and loads nothing, so that it can be mailed or
-kept beside the tables. Captions, URIs and messages are outside text: all of it is escaped,
-and a Content-Security-Policy forbids what escaping should have stopped.
+the runs with their speed, and the settings. The page holds no script and loads nothing, so
+that it can be mailed or kept beside the tables. Captions, URIs and messages are outside
+text: all of it is escaped, and a Content-Security-Policy forbids what escaping should have
+stopped.
 """
 
 import contextlib
@@ -14,7 +15,9 @@ from typing import Any
 
 from beam_jobs import storage
 from beam_jobs.config import FetchConfig
-from beam_jobs.fetching.fetcher import Fetcher
+from beam_jobs.fetching.fetcher import Fetcher, is_http
+from beam_jobs.inputs.rows import InputRow
+from beam_jobs.inputs.tar_shards import find_member
 from beam_jobs.report.data import summarize_captions, summarize_failures
 from beam_jobs.report.page import render_report
 from beam_jobs.report.thumbnails import ReadBytes, ThumbnailConfig, read_thumbnails
@@ -67,8 +70,8 @@ def write_report(
 
     Raises:
         OSError: when the tables cannot be read or the page cannot be written.
-        pyarrow.ArrowException: when a table is damaged. A photo that cannot be read again
-            raises nothing: its card says so.
+        TableError: when a table is damaged. A photo that cannot be read again raises nothing:
+            its card says so.
     """
     config = config or ReportConfig()
     captions = summarize_captions(
@@ -95,6 +98,7 @@ def _reader(config: FetchConfig) -> ReadBytes:
     def read_bytes(uri: str) -> bytes:
         # A fetcher for each photo: one may not be used by two threads at a time.
         with contextlib.closing(Fetcher(config)) as fetcher:
-            return fetcher.fetch(uri)
+            span = None if is_http(uri) else find_member(uri, config.base_folder)
+            return fetcher.fetch_row(InputRow(uri, span=span))
 
     return read_bytes

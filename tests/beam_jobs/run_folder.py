@@ -58,6 +58,7 @@ def failure_row(uri: str, error_type: str = "TruncatedImageError", **changes: An
         "error_type": error_type,
         "error_message": "ends early",
         "attempts": 1,
+        "transient": False,
         "run_id": "run-1",
         "failed_at": NOON,
     }

@@ -22,7 +22,12 @@ def test_every_flag_reaches_its_setting():
         "--batch_size 4 --share_model --decode sample --beam_width 5 --length_penalty 0.7 "
         "--num_captions 2 --temperature 0.9 --top_k 10 --top_p 0.8 --seed 3 "
         "--min_length_tokens 2 --max_length_tokens 20 --max_failure_rate 0.1 "
-        "--http_timeout_secs 5 --read_attempts 2 --max_image_bytes 1000 --quiet"
+        "--http_timeout_secs 5 --read_attempts 2 --max_image_bytes 1000 --quiet "
+        "--input_format csv --uri_column u --carry_columns a,b --output_table p:d.t "
+        "--output_format jsonl --metadata_jsonl m.jsonl --retry_failures all --commit_every 9 "
+        "--accelerator nvidia-l4 --max_redirects 1 --read_threads 3 --max_reads_per_host 2 "
+        "--allow_private_addresses --ignore_robots_tag --log_format json --estimate "
+        "--images_per_sec 50 --machines 4 --price_per_hour 0.5"
     )
     config, _ = parse_command_line(words.split())
     assert config == JobConfig(
@@ -49,7 +54,37 @@ def test_every_flag_reaches_its_setting():
         read_attempts=2,
         max_image_bytes=1000,
         quiet=True,
+        input_format="csv",
+        uri_column="u",
+        carry_columns=("a", "b"),
+        output_table="p:d.t",
+        output_format="jsonl",
+        metadata_jsonl="m.jsonl",
+        retry_failures="all",
+        commit_every=9,
+        accelerator="nvidia-l4",
+        max_redirects=1,
+        read_threads=3,
+        max_reads_per_host=2,
+        allow_private_addresses=True,
+        ignore_robots_tag=True,
+        log_format="json",
+        estimate=True,
+        images_per_sec=50.0,
+        machines=4,
+        price_per_hour=0.5,
     )
+
+
+def test_resuming_flags_reach_their_settings():
+    config, _ = parse_command_line([*MINIMAL, "--resume", "--recompute"])
+    assert (config.resume, config.recompute) == (True, True)
+
+
+def test_flags_that_may_be_bare_or_empty():
+    assert parse_command_line([*MINIMAL, "--metadata_jsonl"])[0].metadata_jsonl == ""
+    assert parse_command_line([*MINIMAL, "--carry_columns", ""])[0].carry_columns == ()
+    assert parse_command_line(MINIMAL)[0].carry_columns is None
 
 
 @pytest.mark.parametrize("flag", ["--max-failure-rate=0.1", "--max_failure_rate=0.1"])
@@ -91,7 +126,12 @@ def test_help_shows_groups_defaults_and_exit_codes(capsys):
         parse_command_line(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0
-    for part in ("Input and output:", "--max_failure_rate X", "(default: 0.5)", "exit codes: 0"):
+    for part in (
+        "Interrupted and repeated runs:",
+        "--max_failure_rate X",
+        "(default: 0.5)",
+        "exit codes: 0",
+    ):
         assert part in text
     assert "None" not in text
 

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import pytest
 
@@ -14,7 +15,16 @@ MINIMAL = {"input": ("photos",), "output": "out"}
     [
         ({"input": ()}, "JobConfig.input is empty"),
         ({"input": ("a", "")}, "JobConfig.input is empty"),
-        ({"output": ""}, "JobConfig.output is empty"),
+        ({"output": ""}, "--output FOLDER or --output_table TABLE is missing"),
+        ({"overwrite": True, "resume": True}, "--overwrite and --resume exclude each other"),
+        ({"recompute": True}, "--recompute is of use with --resume only"),
+        ({"commit_every": 0}, "JobConfig.commit_every is 0"),
+        ({"machines": 0}, "JobConfig.machines is 0"),
+        ({"images_per_sec": 0.0}, "JobConfig.images_per_sec is 0.0; expected above 0"),
+        ({"price_per_hour": -1.0}, "JobConfig.price_per_hour is -1.0"),
+        ({"max_redirects": -1}, "FetchConfig.max_redirects is -1"),
+        ({"read_threads": 0}, "FetchConfig.threads is 0"),
+        ({"max_reads_per_host": 0}, "FetchConfig.max_reads_per_host is 0"),
         ({"batch_size": 0}, "JobConfig.batch_size is 0; expected at least 1 and at most 4096"),
         ({"limit": 0}, "JobConfig.limit is 0; expected at least 1"),
         ({"max_failure_rate": 1.5}, "JobConfig.max_failure_rate is 1.5"),
@@ -29,8 +39,33 @@ def test_wrong_settings_are_named(changes, message):
 
 
 def test_fetch_settings_come_from_the_flags():
-    config = JobConfig(**MINIMAL, http_timeout_secs=2.5, read_attempts=7, max_image_bytes=99)
-    assert config.fetch_config() == FetchConfig(timeout_secs=2.5, attempts=7, max_image_bytes=99)
+    config = JobConfig(
+        **MINIMAL,
+        http_timeout_secs=2.5,
+        read_attempts=7,
+        max_image_bytes=99,
+        max_redirects=2,
+        read_threads=3,
+        max_reads_per_host=1,
+        allow_private_addresses=True,
+        ignore_robots_tag=True,
+    )
+    assert config.fetch_config() == FetchConfig(
+        timeout_secs=2.5,
+        attempts=7,
+        max_image_bytes=99,
+        max_redirects=2,
+        threads=3,
+        max_reads_per_host=1,
+        allow_private_addresses=True,
+        respect_robots_tag=False,
+        base_folder=os.getcwd(),
+    )
+
+
+def test_an_output_is_not_needed_where_there_is_a_table_or_an_estimate():
+    assert JobConfig(input=("a",), output_table="p:d.t").output is None
+    assert JobConfig(input=("a",), estimate=True).output is None
 
 
 def test_decode_settings_left_out_are_the_bundle_s():

@@ -1,5 +1,4 @@
 import json
-import logging
 
 import pyarrow.parquet as pq
 import pytest
@@ -103,14 +102,89 @@ def test_a_pipeline_that_fails_says_why_and_writes_no_manifest(settings, tmp_pat
     assert not (tmp_path / "out" / "manifest.json").exists()
 
 
-def test_a_report_that_cannot_be_written_costs_the_report_only(settings, tmp_path, caplog):
-    (tmp_path / "out" / "report.html").mkdir(parents=True)
-    with caplog.at_level(logging.ERROR, "beam_jobs.job"):
-        plan = prepare(settings, no_report=False)
-        (tmp_path / "out" / "report.html" / "in_the_way").touch()
-        manifest = job._write_report(plan, {})
-    assert manifest is None
-    assert caplog.messages == ["report.html could not be written; the tables are complete"]
+def photos_more(tmp_path, *names: str) -> None:
+    for name in names:
+        (tmp_path / "photos" / name).write_bytes(good_images()[name])
+
+
+def uris(output) -> list[str]:
+    rows = pq.read_table(output / "captions", columns=["uri"]).column("uri").to_pylist()
+    return sorted(uri.rsplit("/", 1)[-1] for uri in rows)
+
+
+def test_a_resumed_job_adds_what_is_new_and_lists_both_runs(settings, tmp_path):
+    first = job.run(prepare(settings, resume=True), OPTIONS)
+    photos_more(tmp_path, "lossy.webp")
+    second = job.run(prepare(settings, resume=True), OPTIONS)
+    assert uris(tmp_path / "out") == ["lossy.webp", "rgb.jpg", "rgba.png"]
+    counts = second["counts"]
+    assert (counts["captions"], counts["done_by_earlier_runs"]) == (3, 2)
+    assert (counts["captions_of_this_run"], second["mismatches"]) == (1, [])
+    runs = [(run["run_id"], run["captions"], bool(run["finished_at"])) for run in second["runs"]]
+    assert runs == [(first["run_id"], 2, True), (second["run_id"], 1, True)]
+
+
+def test_nothing_is_left_to_do(settings, tmp_path):
+    job.run(prepare(settings), OPTIONS)
+    before = [path.read_bytes() for path in (tmp_path / "out" / "captions").iterdir()]
+    manifest = job.run(prepare(settings, resume=True), OPTIONS)
+    assert [path.read_bytes() for path in (tmp_path / "out" / "captions").iterdir()] == before
+    assert manifest["counts"]["captions"] == manifest["counts"]["done_by_earlier_runs"] == 2
+
+
+def test_failures_are_tried_again_as_asked(settings, tmp_path):
+    (tmp_path / "photos" / "rgb.jpg").write_bytes(b"")
+    job.run(prepare(settings), OPTIONS)
+    photos_more(tmp_path, "rgb.jpg")
+    skipped = job.run(prepare(settings, resume=True), OPTIONS)
+    assert (skipped["counts"]["failures"], skipped["counts"]["retried"]) == (1, 0)
+    retried = job.run(prepare(settings, resume=True, retry_failures="all"), OPTIONS)
+    assert (retried["counts"]["failures"], retried["counts"]["retried"]) == (0, 1)
+    assert uris(tmp_path / "out") == ["rgb.jpg", "rgba.png"]
+    assert not (tmp_path / "out" / "failures").exists()
+
+
+def test_other_settings_are_refused_or_computed_anew(settings, tmp_path):
+    job.run(prepare(settings), OPTIONS)
+    changed = {"resume": True, "decode": "greedy"}
+    with pytest.raises(ConfigError, match=r'decode: earlier runs \{"beam_width.*"method":"greedy"'):
+        prepare(settings, **changed)
+    manifest = job.run(prepare(settings, recompute=True, **changed), OPTIONS)
+    rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert {json.loads(row["decode_config"])["method"] for row in rows} == {"greedy"}
+    assert {row["run_id"] for row in rows} == {manifest["run_id"]}
+    assert [run["captions"] for run in manifest["runs"]] == [0, 2]
+
+
+def test_json_lines_are_resumed_too(settings, tmp_path):
+    changes = {"output_format": "jsonl", "resume": True}
+    job.run(prepare(settings, **changes), OPTIONS)
+    photos_more(tmp_path, "lossy.webp")
+    manifest = job.run(prepare(settings, **changes), OPTIONS)
+    [path] = (tmp_path / "out" / "captions").iterdir()
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    names = sorted(row["uri"].rsplit("/", 1)[-1] for row in rows)
+    assert names == ["lossy.webp", "rgb.jpg", "rgba.png"]
+    assert manifest["counts"]["done_by_earlier_runs"] == 2
+
+
+def test_relative_paths_are_those_of_the_launcher(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    manifest = job.run(prepare(settings, input=("photos",), output="out"), OPTIONS)
+    assert uris(tmp_path / "out") == ["rgb.jpg", "rgba.png"]
+    rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert {row["uri"] for row in rows} == {"photos/rgb.jpg", "photos/rgba.png"}
+    assert manifest["status"] == "succeeded"
+
+
+def test_columns_of_a_table_are_carried(settings, tmp_path):
+    lines = ["uri,id,caption", f"{tmp_path}/photos/rgb.jpg,7,old words", f"{tmp_path}/no.jpg,8,"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    job.run(prepare(settings, input=(f"{tmp_path}/t.csv",)), OPTIONS)
+    [row] = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert (row["id"], row["input_caption"]) == (7, "old words")
+    [row] = pq.read_table(tmp_path / "out" / "failures").to_pylist()
+    assert (row["id"], row["error_type"]) == (8, "FileNotFoundError")
 
 
 def test_only_runners_of_this_machine_report_progress():

@@ -1,10 +1,15 @@
 import pickle
 
+import apache_beam as beam
 import pytest
+from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.util import _GlobalWindowsBatchingDoFn
 
-from beam_jobs.model_handler import CaptionModelHandler, EncodedImage
+from beam_jobs import model_handler
+from beam_jobs.gpu_memory import FittingCaptioner
+from beam_jobs.model_handler import CaptionModelHandler, EncodedImage, ModelLostError
 from beam_jobs.records import CaptionedImage, Failure
-from model_lib.bundle import load_bundle
+from model_lib.bundle import load_bundle, read_bundle_info
 from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError
@@ -12,17 +17,23 @@ from tests.images import BROKEN_IMAGE_ERRORS, broken_images, good_images
 from tests.toy import make_toy_bundle
 
 GOOD = [EncodedImage(name, good_images()[name]) for name in ("rgb.jpg", "rgba.png", "lossy.webp")]
+NO_PICTURE = Failure("rgba.png", "caption", "ValueError", "no such picture")
+UNREAD = Failure("gone.jpg", "read", "FileNotFoundError", "gone.jpg")
 
 
-class ChokingCaptioner(Captioner):
-    """A real captioner whose network cannot stand images of one format."""
+class ChokingCaptioner:
+    """A real captioner whose network cannot stand images of one format; keeps its batches."""
 
-    chokes_on = "png"
+    def __init__(self, captioner, chokes_on, error=None):
+        self.captioner, self.chokes_on = captioner, chokes_on
+        self.error = error or ValueError("no such picture")
+        self.batches = []
 
-    def caption_prepared(self, images, decode=None, batch_size=32):
+    def caption_prepared(self, images, decode, batch_size):
+        self.batches.append((len(images), batch_size))
         if any(image.format == self.chokes_on for image in images):
-            raise RuntimeError("not enough memory for this batch")
-        return super().caption_prepared(images, decode, batch_size)
+            raise self.error
+        return self.captioner.caption_prepared(images, decode, batch_size)
 
 
 @pytest.fixture(scope="module")
@@ -73,36 +84,119 @@ def test_a_batch_of_nothing_but_broken_images_never_reaches_the_model(toy_bundle
     assert (failure.stage, failure.error_type) == ("decode", "EmptyImageError")
 
 
-def test_a_batch_that_fails_in_the_model_costs_the_guilty_row_only(toy_bundle, captioner):
-    parts = (captioner.info, captioner.encoder, captioner.decoder, captioner.tokenizer)
+def test_a_batch_that_fails_is_halved_and_costs_the_guilty_row_only(toy_bundle, captioner):
+    handler = CaptionModelHandler(toy_bundle, batch_size=8)
+    jpegs = [image._replace(uri=f"{number}.jpg") for number, image in enumerate([GOOD[0]] * 7)]
+    batch = [*jpegs[:5], GOOD[1], *jpegs[5:]]
+    choking = ChokingCaptioner(captioner, "png")
+    found = outcomes(handler, batch, choking)
+    well = outcomes(handler, batch, captioner)
+    assert found == [*well[:5], NO_PICTURE, *well[6:]]
+    # 8 -> 4 good, 4 bad -> 2 bad -> 1 good, 1 bad; 2 good. Always one shape, compiled once.
+    assert choking.batches == [(size, 8) for size in (8, 4, 4, 2, 1, 1, 2)]
+
+
+def test_several_guilty_images_are_all_found(toy_bundle, captioner):
+    found = outcomes(
+        CaptionModelHandler(toy_bundle),
+        [GOOD[1], GOOD[0], GOOD[1]],
+        ChokingCaptioner(captioner, "png"),
+    )
+    assert [type(item) for item in found] == [Failure, CaptionedImage, Failure]
+
+
+def test_an_image_that_could_not_be_read_passes_through(toy_bundle, captioner):
     handler = CaptionModelHandler(toy_bundle)
-    well = outcomes(handler, GOOD, captioner)
-    found = outcomes(handler, GOOD, ChokingCaptioner(*parts))
-    guilty = Failure("rgba.png", "caption", "RuntimeError", "not enough memory for this batch")
-    assert found == [well[0], guilty, well[2]]
+    unread = Failure("gone.jpg", "read", "HttpStatusError", "404", 1, False, ("x", 3))
+    found = outcomes(handler, [unread, GOOD[0], unread], captioner)
+    assert found == [unread, *outcomes(handler, GOOD[:1], captioner), unread]
+    assert outcomes(handler, [unread], None) == [unread]
 
 
-def test_no_caption_at_all_is_a_failure(toy_bundle, captioner):
-    class SilentCaptioner(Captioner):
-        def caption_prepared(self, images, decode=None, batch_size=32):
-            return [[] for _ in images]
-
-    parts = (captioner.info, captioner.encoder, captioner.decoder, captioner.tokenizer)
-    found = outcomes(CaptionModelHandler(toy_bundle), GOOD[:1], SilentCaptioner(*parts))
-    assert [(failure.stage, failure.error_type) for failure in found] == [
-        ("caption", "NoCaptionError")
+def test_carried_values_reach_every_outcome(toy_bundle, captioner):
+    handler = CaptionModelHandler(toy_bundle)
+    values = (7, "seven", None)
+    batch = [
+        GOOD[0]._replace(carried=values),
+        GOOD[1]._replace(carried=values),
+        EncodedImage("empty.jpg", b"", values),
+    ]
+    found = outcomes(handler, batch, ChokingCaptioner(captioner, "png"))
+    assert [(type(item), item.carried) for item in found] == [
+        (CaptionedImage, values),
+        (Failure, values),
+        (Failure, values),
     ]
 
 
-def test_batching_metrics_and_sharing_are_as_set(toy_bundle):
+@pytest.mark.parametrize(
+    "error", [ConnectionRefusedError("refused"), EOFError(), BrokenPipeError()]
+)
+def test_where_the_shared_model_is_gone_no_image_is_to_blame(toy_bundle, captioner, error):
+    lost = ChokingCaptioner(captioner, "jpeg", error)
+    with pytest.raises(ModelLostError, match="does not answer"):
+        CaptionModelHandler(toy_bundle).run_inference(GOOD, lost)
+    assert len(lost.batches) == 1
+
+
+def test_no_caption_at_all_is_a_failure(toy_bundle, captioner):
+    class Silent:
+        def caption_prepared(self, images, decode, batch_size):
+            return [[] for _ in images]
+
+    [failure] = outcomes(CaptionModelHandler(toy_bundle), GOOD[:1], Silent())
+    assert (failure.stage, failure.error_type) == ("caption", "NoCaptionError")
+
+
+def test_metrics_and_sharing_are_as_set(toy_bundle):
     handler = CaptionModelHandler(toy_bundle, batch_size=7, share_model=True)
-    assert handler.batch_elements_kwargs() == {"min_batch_size": 7, "max_batch_size": 7}
     assert handler.share_model_across_processes()
+    assert handler.model_copies() == 1
     assert not CaptionModelHandler(toy_bundle).share_model_across_processes()
-    assert handler.get_num_bytes(GOOD) == sum(len(image.data) for image in GOOD)
+    assert handler.get_num_bytes([*GOOD, UNREAD]) == sum(len(image.data) for image in GOOD)
     assert handler.get_metrics_namespace() == "caption_images_model"
     with pytest.raises(ValueError, match="takes no inference_args"):
         handler.validate_inference_args({"seed": 1})
+
+
+def batches_of(handler, elements) -> list[tuple[int, int]]:
+    """What Beam makes of elements in one bundle: images and failures of each batch."""
+    transform = beam.BatchElements(**handler.batch_elements_kwargs())
+    batching = _GlobalWindowsBatchingDoFn(
+        transform._batch_size_estimator, transform._element_size_fn
+    )
+    batching.start_bundle()
+    found = [each for element in elements for each in batching.process(element)]
+    found += batching.finish_bundle()
+    return [
+        (
+            sum(isinstance(item, EncodedImage) for item in batch.value),
+            sum(isinstance(item, Failure) for item in batch.value),
+        )
+        for batch in found
+    ]
+
+
+def test_a_batch_holds_its_images_however_many_failures_are_between(toy_bundle):
+    handler = CaptionModelHandler(toy_bundle, batch_size=3)
+    image = GOOD[0]
+    assert batches_of(handler, [image] * 8) == [(3, 0), (3, 0), (2, 0)]
+    assert batches_of(handler, [UNREAD, image, UNREAD] * 4) == [(3, 7), (1, 1)]
+    assert batches_of(handler, [UNREAD] * 300) == [(0, 127), (0, 127), (0, 46)]
+    assert batches_of(handler, [image, *[UNREAD] * 60, image, image]) == [(2, 60), (1, 0)]
+
+
+def test_batches_are_made_so_in_a_pipeline(toy_bundle):
+    handler = CaptionModelHandler(toy_bundle, batch_size=2)
+    with beam.Pipeline("FnApiRunner") as pipeline:
+        sizes = (
+            pipeline
+            | beam.Create([[*GOOD, UNREAD] * 3], reshuffle=False)
+            | beam.FlatMap(list)
+            | beam.BatchElements(**handler.batch_elements_kwargs())
+            | beam.Map(len)
+        )
+        assert_that(sizes, equal_to([2, 3, 3, 2, 2]))
 
 
 def test_a_handler_pickles_small_also_after_use(toy_bundle, captioner):
@@ -116,7 +210,7 @@ def test_a_handler_pickles_small_also_after_use(toy_bundle, captioner):
 def test_the_model_that_is_loaded_must_be_the_one_the_job_started_with(tmp_path):
     path = make_toy_bundle(str(tmp_path / "b"))
     handler = CaptionModelHandler(path)
-    assert handler.load_model().info == handler.info
+    assert isinstance(handler.load_model(), FittingCaptioner)
     make_toy_bundle(path, attention="multihead")
     with pytest.raises(BundleError, match="was replaced while the job ran"):
         handler.load_model()
@@ -125,3 +219,20 @@ def test_the_model_that_is_loaded_must_be_the_one_the_job_started_with(tmp_path)
 def test_a_missing_bundle_is_noticed_when_the_handler_is_made(tmp_path):
     with pytest.raises(BundleError, match=r"bundle\.json"):
         CaptionModelHandler(str(tmp_path / "none"))
+
+
+def test_a_relative_bundle_is_found_by_workers_in_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    make_toy_bundle(str(tmp_path / "here" / "b"))
+    monkeypatch.chdir(tmp_path / "here")
+    handler = CaptionModelHandler("b")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(handler.load_model(), FittingCaptioner)
+
+
+def test_the_shipped_bundle_is_found_where_the_worker_has_the_package(toy_bundle, monkeypatch):
+    monkeypatch.setattr(model_handler, "default_bundle_path", lambda: "/launcher/bundle")
+    monkeypatch.setattr(model_handler, "read_bundle_info", lambda *_: read_bundle_info(toy_bundle))
+    handler = CaptionModelHandler("/launcher/bundle")
+    monkeypatch.setattr(model_handler, "default_bundle_path", lambda: toy_bundle)
+    assert isinstance(pickle.loads(pickle.dumps(handler)).load_model(), FittingCaptioner)

@@ -1,14 +1,15 @@
+import dataclasses
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from beam_jobs import job
 from beam_jobs.config import JobConfig
 from beam_jobs.counters import JobCounts, read_counts
 from beam_jobs.pipeline import JobPlan, build_pipeline
 from beam_jobs.records import CAPTIONS, FAILURES
-from model_lib.bundle import read_bundle_info
 from tests.images import BROKEN_IMAGE_ERRORS, broken_images, good_images
 
 LOCAL = ["--runner=FnApiRunner"]
@@ -26,10 +27,9 @@ def photos(tmp_path) -> Path:
 
 
 def plan_for(bundle: str, inputs: list[str], output: Path, **settings) -> JobPlan:
-    settings = {"read_attempts": 1, "batch_size": 4, **settings}
-    config = JobConfig(input=tuple(inputs), output=str(output), **settings)
-    info = read_bundle_info(bundle)
-    return JobPlan(config, "r1", bundle, info, info.decode)
+    settings = {"read_attempts": 1, "batch_size": 4, "allow_private_addresses": True, **settings}
+    config = JobConfig(input=tuple(inputs), output=str(output), bundle=bundle, **settings)
+    return dataclasses.replace(job.prepare(config, PipelineOptions(LOCAL)), run_id="r1")
 
 
 def run(plan: JobPlan, words: list[str] = LOCAL) -> JobCounts:
@@ -38,7 +38,7 @@ def run(plan: JobPlan, words: list[str] = LOCAL) -> JobCounts:
 
 def tables(output: Path) -> tuple[list[dict], list[dict]]:
     return tuple(
-        pq.read_table(output / table.name, schema=table.arrow_schema()).to_pylist()
+        pq.read_table(output / "_committed" / table.name, schema=table.arrow_schema()).to_pylist()
         for table in (CAPTIONS, FAILURES)
     )
 
@@ -83,7 +83,7 @@ def test_the_same_bytes_get_the_same_caption_whatever_the_batch(toy_bundle, phot
 
 
 def tables_by_uri(output: Path) -> dict[str, tuple[str, str]]:
-    rows = pq.read_table(output / "captions").to_pylist()
+    rows = pq.read_table(output / "_committed" / "captions").to_pylist()
     return {row["uri"]: (row["caption"], row["image_sha256"]) for row in rows}
 
 

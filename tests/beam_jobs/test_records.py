@@ -56,6 +56,7 @@ def test_failure_row_is_whole():
         "error_type": "FileNotFoundError",
         "error_message": "[Errno 2] No such file",
         "attempts": 3,
+        "transient": False,
         "run_id": "r1",
         "failed_at": NOON,
     }
@@ -125,6 +126,30 @@ def test_long_and_unprintable_messages_are_cut_and_escaped():
 
 def test_an_error_without_words_still_says_something():
     assert Failure.from_error("u", "caption", MemoryError()).error_message == "MemoryError()"
+
+
+def test_carried_columns_come_after_our_own():
+    fields = [pa.field("id", pa.int32()), pa.field("tags", pa.list_(pa.string()))]
+    table = CAPTIONS.with_columns([records.carried_column(field) for field in fields])
+    assert table.name == "captions"
+    assert table.arrow_schema().names == [*CAPTIONS.arrow_schema().names, "id", "tags"]
+    assert table.arrow_schema().field("id") == pa.field("id", pa.int32(), nullable=True)
+    declared = {field["name"]: field for field in table.bigquery_schema()["fields"]}
+    assert (declared["id"]["type"], declared["id"]["mode"]) == ("INTEGER", "NULLABLE")
+    assert (declared["tags"]["type"], declared["tags"]["mode"]) == ("STRING", "REPEATED")
+    row = records.caption_row(IMAGE._replace(carried=(7, ["x"])), STAMP, NOON, ["id", "tags"])
+    assert row == {**CAPTION_ROW, "id": 7, "tags": ["x"]}
+    assert pa.Table.from_pylist([row], schema=table.arrow_schema()).to_pylist() == [row]
+
+
+def test_an_element_that_brought_nothing_to_carry_has_nulls():
+    failure = Failure("b.jpg", "read", "X", "y")
+    assert records.failure_row(failure, "r1", NOON, ["id"])["id"] is None
+    assert records.failure_row(failure._replace(carried=(8,)), "r1", NOON, ["id"])["id"] == 8
+
+
+def test_times_survive_as_text():
+    assert records.parse_time(NOON.isoformat()) == NOON
 
 
 def test_now_is_utc():

@@ -7,6 +7,7 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_jobs.config import FetchConfig
+from beam_jobs.inputs.rows import InputRow, Problem
 from beam_jobs.transforms import CaptionImages
 from model_lib.bundle import load_bundle
 from model_lib.config import DecodeConfig
@@ -69,9 +70,9 @@ def test_uris_become_rows_of_captions_and_failures(toy_bundle, tmp_path, web, sh
     (tmp_path / "empty.jpg").touch()
     bad = [web.url("missing.jpg"), web.url("garbage.jpg"), str(tmp_path / "empty.jpg")]
     failures = [
-        (bad[0], "read", "HttpStatusError", "HTTP 404 Not Found", 1, "r1"),
-        (bad[1], "decode", "UnknownImageFormatError", 1, "r1"),
-        (bad[2], "decode", "EmptyImageError", 1, "r1"),
+        (bad[0], "read", "HttpStatusError", "HTTP 404 Not Found", 1, False, "r1"),
+        (bad[1], "decode", "UnknownImageFormatError", 1, False, "r1"),
+        (bad[2], "decode", "EmptyImageError", 1, False, "r1"),
     ]
 
     def in_short(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -89,7 +90,7 @@ def test_uris_become_rows_of_captions_and_failures(toy_bundle, tmp_path, web, sh
                 decode=DECODE,
                 batch_size=4,
                 share_model=share_model,
-                fetch=FetchConfig(timeout_secs=5, attempts=1),
+                fetch=FetchConfig(timeout_secs=5, attempts=1, allow_private_addresses=True),
                 run_id="r1",
             )
         )
@@ -110,6 +111,45 @@ def test_bytes_with_keys_become_rows_too(toy_bundle):
         assert_that(rows, equal_to(expected_rows(toy_bundle, images)), "captions")
         broken = failures | beam.Map(lambda row: (row["uri"], row["stage"], row["error_type"]))
         assert_that(broken, equal_to([("broken", "decode", "UnknownImageFormatError")]), "failures")
+
+
+def test_input_rows_carry_their_columns_into_both_tables(toy_bundle, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(good_images()["rgb.jpg"])
+    (tmp_path / "b.jpg").write_bytes(b"no image")
+    torn = InputRow("t.csv#row=3", (3, None), problem=Problem("BadRowError", "torn"))
+    inputs = [
+        InputRow(str(tmp_path / "a.jpg"), (1, "x")),
+        InputRow(str(tmp_path / "b.jpg"), (2, "y")),
+        InputRow(str(tmp_path / "gone.jpg"), (4, "z")),
+        torn,
+    ]
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        captions, failures = (
+            pipeline
+            | beam.Create(inputs)
+            | CaptionImages(toy_bundle, decode=DECODE, run_id="r1", carried_columns=["n", "s"])
+        )
+        kept = captions | "Kept" >> beam.Map(lambda row: (row["uri"], row["n"], row["s"]))
+        assert_that(kept, equal_to([(inputs[0].uri, 1, "x")]), "captions")
+        lost = failures | beam.Map(lambda row: (row["uri"], row["error_type"], row["n"], row["s"]))
+        expected = [
+            (inputs[1].uri, "UnknownImageFormatError", 2, "y"),
+            (inputs[2].uri, "FileNotFoundError", 4, "z"),
+            ("t.csv#row=3", "BadRowError", 3, None),
+        ]
+        assert_that(lost, equal_to(expected), "failures")
+
+
+def test_a_failure_that_may_pass_says_so(toy_bundle, web):
+    fetch = FetchConfig(timeout_secs=5, attempts=1, allow_private_addresses=True)
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        _, failures = (
+            pipeline
+            | beam.Create([web.url("broken.jpg"), web.url("forbidden.jpg")])
+            | CaptionImages(toy_bundle, fetch=fetch)
+        )
+        found = failures | beam.Map(lambda row: (row["error_message"][:8], row["transient"]))
+        assert_that(found, equal_to([("HTTP 503", True), ("HTTP 403", False)]))
 
 
 def test_the_bundle_s_decode_settings_are_the_default(toy_bundle):

@@ -66,6 +66,8 @@ def test_ranks_by_score_and_the_lists_never_overlap(tmp_path):
     assert [photo.score for photo in summary.most_confident] == [-0.1, -0.2]
     assert [photo.score for photo in summary.least_confident] == [-0.9, -0.8]
     assert summary.total == 10
+    assert summary.scores.total == 8
+    assert summary.scores.mean == pytest.approx(-0.4875)
     assert summary.confidences.total == 8
     assert summary.confidences.mean == pytest.approx(
         np.mean(np.exp([-0.1, -0.9, -0.3, -0.7, -0.5, -0.2, -0.8, -0.4]))
@@ -121,7 +123,11 @@ def test_a_run_without_rows_is_empty(tmp_path):
 
 def test_groups_failures_largest_first_with_examples_by_uri(tmp_path):
     rows = [failure_row(f"{at:03}.jpg") for at in reversed(range(300))]
-    rows.append(failure_row("x", "HttpStatusError", stage="read", error_message="404", attempts=3))
+    rows.append(
+        failure_row(
+            "x", "HttpStatusError", stage="read", error_message="404", attempts=3, transient=True
+        )
+    )
     summary = summarize_failures(write_tables(tmp_path, [], rows), examples=2)
     assert summary.total == 301
     assert summary.groups == (
@@ -129,12 +135,13 @@ def test_groups_failures_largest_first_with_examples_by_uri(tmp_path):
             "decode",
             "TruncatedImageError",
             300,
+            0,
             (
                 FailureExample("000.jpg", "ends early", 1),
                 FailureExample("001.jpg", "ends early", 1),
             ),
         ),
-        FailureGroup("read", "HttpStatusError", 1, (FailureExample("x", "404", 3),)),
+        FailureGroup("read", "HttpStatusError", 1, 1, (FailureExample("x", "404", 3),)),
     )
 
 

@@ -12,12 +12,11 @@ NO_FAILURES = FailureSummary(0, ())
 
 def summary(*rows):
     photos = tuple(CaptionedPhoto.from_row(row) for row in rows)
-    confidences = Histogram(0, 1, 25)
+    scores, confidences = Histogram(-6, 0, 48), Histogram(0, 1, 25)
     confidences.add(np.array([p.confidence for p in photos if p.confidence is not None]))
     unfinished = sum(not photo.finished for photo in photos)
-    return CaptionSummary(
-        len(photos), unfinished, confidences, Histogram(-0.5, 32.5, 33), photos, (), ()
-    )
+    words = Histogram(-0.5, 32.5, 33)
+    return CaptionSummary(len(photos), unfinished, scores, confidences, words, photos, (), ())
 
 
 def render(manifest, *rows):
@@ -112,3 +111,46 @@ def test_says_why_there_is_no_preview_no_score_and_no_caption():
 def test_the_command_is_quoted_as_a_shell_needs_it():
     page = render({"command_line": ["caption-images", "--input", "my photos/*.jpg"]})
     assert "<pre>caption-images --input &#39;my photos/*.jpg&#39;</pre>" in page
+
+
+def test_shows_the_runs_and_how_long_the_last_one_s_stages_took():
+    times = {"count": 1000, "mean": 12.34, "min": 1.0, "max": 1500.0, "p50": 9.8, "p95": 40.0}
+    manifest = {
+        "metrics": {
+            "latency_ms": {"read": times, "other": times},
+            "images_per_sec": {"whole_run": 58.04, "captioning": None},
+            "peak_memory_bytes": {"launcher": 812_345_678, "worker": None},
+        },
+        "runs": [
+            {
+                "run_id": "r1",
+                "started_at": "2026-01-02T03:04:05.1+00:00",
+                "finished_at": None,
+                "command_line": ["--input", "my photos"],
+                "captions": 1234,
+                "failures": 5,
+            }
+        ],
+    }
+    page = render(manifest)
+    for text in (
+        '<th scope="row">Read an image</th><td class="spare">1,000</td><td>9.80 ms</td>'
+        '<td>40.0 ms</td><td class="spare">12.3 ms</td><td>1.5 s</td>',
+        '<th scope="row">other</th>',
+        "<dt>Images a second, whole run</dt><dd>58.0</dd>",
+        "<dt>Most memory of the launcher</dt><dd>812 MB</dd>",
+        '<h3><code>r1</code> <span class="result">1,234 captions, 5 failures</span></h3>',
+        "2026-01-02 03:04:05 UTC, not finished",
+        "--input &#39;my photos&#39;",
+        '<a href="#runs">Runs and speed</a>',
+    ):
+        assert text in page
+    assert "Images a second while captioning" not in page
+    assert "<h3>Metrics</h3>" not in page
+
+
+def test_names_the_files_of_the_format_that_was_written():
+    assert "captions/*.parquet and failures/*.parquet" in render({})
+    assert "captions/*.jsonl and failures/*.jsonl" in render(
+        {"settings": {"output_format": "jsonl"}}
+    )

@@ -1,6 +1,14 @@
 import pytest
 
-from beam_jobs.report.text import count_text, duration_text, percent_text, shorten, time_text
+from beam_jobs.report.text import (
+    bytes_text,
+    count_text,
+    duration_text,
+    millis_text,
+    percent_text,
+    shorten,
+    time_text,
+)
 
 
 def test_counts_have_separators():
@@ -47,3 +55,32 @@ def test_time_is_readable_or_as_it_is(iso, text):
 def test_shorten_cuts_the_middle():
     assert shorten("abcdefghijkl", 6) == "abcd … kl"
     assert shorten("abcdef", 6) == "abcdef"
+
+
+@pytest.mark.parametrize(
+    ("millis", "text"),
+    [
+        (0.254, "0.25 ms"),
+        (9.951, "10.0 ms"),
+        (45.67, "45.7 ms"),
+        (456.7, "457 ms"),
+        (1234.0, "1.2 s"),
+        (90_000.0, "1 min 30 s"),
+    ],
+)
+def test_latencies_have_three_digits_at_most(millis, text):
+    assert millis_text(millis) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 B"),
+        (1500, "1.5 kB"),
+        (812_345_678, "812 MB"),
+        (1.2e9, "1.2 GB"),
+        (5e15, "5,000.0 TB"),
+    ],
+)
+def test_sizes_are_in_decimal_units(number, text):
+    assert bytes_text(number) == text

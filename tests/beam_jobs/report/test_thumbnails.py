@@ -88,3 +88,9 @@ def test_reading_starts_for_no_photo_after_the_time_limit():
         False
     ] * 4
     assert thumbnails["f"].problem == "not read: the time limit for previews was reached"
+
+
+def test_no_photo_is_read_where_none_is_wanted():
+    config = ThumbnailConfig(wanted=False)
+    thumbnails = read_thumbnails({"a": ""}, pytest.fail, config)
+    assert thumbnails == {"a": Thumbnail(problem="previews were not asked for")}

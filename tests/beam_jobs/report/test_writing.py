@@ -1,7 +1,9 @@
 """The report of a real output folder, looked at in headless Chromium."""
 
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +52,9 @@ def make_run(folder: Path) -> tuple[str, dict[str, Any]]:
         captions.append(caption_row(uri, data, caption=text, score=score, candidates=alternatives))
     (photos / "photo_59.jpg").unlink()
     failures = [failure_row(f"{SCRIPT}{at}.jpg", error_message=SCRIPT) for at in range(7)]
-    failures.append(failure_row("http://h/x.jpg", "HttpStatusError<b>", stage="read", attempts=4))
+    flaky = {"stage": "read", "attempts": 4, "transient": True}
+    failures.append(failure_row("http://h/x.jpg", "HttpStatusError<b>", **flaky))
+    times = {"count": 68, "mean": 12.34, "min": 1.0, "max": 1500.0, "p50": 9.8, "p95": 40.0}
     manifest = {
         "run_id": f"run-1{SCRIPT}",
         "elapsed_secs": 12.0,
@@ -59,6 +63,22 @@ def make_run(folder: Path) -> tuple[str, dict[str, Any]]:
         "bundle": {"name": SCRIPT, "fingerprint": "f" * 64},
         "decode": {"method": "beam", "beam_width": 3},
         "settings": {"input": [SCRIPT, "y" * 500], SCRIPT: SCRIPT},
+        "metrics": {
+            "latency_ms": {"read": times, "decode": times, "caption": times, SCRIPT: times},
+            "images_per_sec": {"whole_run": 5.0, "captioning": 7.5},
+            "batch_images": {"p50": 32, "max": 32},
+            "peak_memory_bytes": {"launcher": 9e8, "worker": 8e8},
+        },
+        "runs": [
+            {
+                "run_id": SCRIPT,
+                "started_at": "2026-01-02T03:04:05+00:00",
+                "finished_at": None,
+                "command_line": ["--input", SCRIPT, "z" * 500],
+                "captions": 60,
+                "failures": 8,
+            }
+        ],
     }
     return write_tables(folder / "out", captions, failures), manifest
 
@@ -157,6 +177,31 @@ def test_failures_are_grouped_with_counts_and_examples(page):
     ]
 
 
+def test_the_charts_tell_scores_and_kinds_of_failures(page):
+    assert texts(page, "#distribution h3") == ["Score", "Confidence", "Words in a caption"]
+    assert texts(page, ".kinds figcaption") == ["Failures by type\n1 of 8 may pass on another try"]
+    assert texts(page, ".kind") == ["TruncatedImageError decode", "HttpStatusError<b> read"]
+    widths = page.execute_script(
+        "return [...document.querySelectorAll('.track')].map(track => [...track.children].map("
+        "  part => Math.round(100 * part.clientWidth / track.clientWidth)))"
+    )
+    assert widths == [[100, 0], [0, 14]]
+
+
+def test_runs_and_speed_are_shown(page):
+    rows = [row.split() for row in texts(page, "#runs tr")]
+    assert rows[0] == ["Stage", "Times", "Median", "95%", "Mean", "Longest"]
+    assert " ".join(rows[1]) == "Read an image 68 9.80 ms 40.0 ms 12.3 ms 1.5 s"
+    assert texts(page, "#runs .speed dd") == [
+        "7.5",
+        "5.0",
+        "32",
+        "800 MB",
+        "900 MB",
+    ]
+    assert texts(page, "#runs .run h3") == [f"{SCRIPT}\n60 captions, 8 failures"]
+
+
 def test_hostile_text_is_shown_and_nothing_of_it_runs(page, report):
     assert texts(page, "#most .caption")[1] == HOSTILE_CAPTION.strip()
     assert HOSTILE_NAME.replace("/", "_") in texts(page, "#most summary")
@@ -216,7 +261,8 @@ def test_text_is_readable_in_both_colour_schemes(page, scheme, dark):
         "  ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126*r + .7152*g + .0722*b; };"
         "const ground = e => { const c = getComputedStyle(e).backgroundColor;"
         "  return c == 'rgba(0, 0, 0, 0)' ? ground(e.parentElement) : c; };"
-        "for (const e of document.querySelectorAll('h1, p, dt, dd, a, summary, span, small')) {"
+        "const texts = 'h1, p, dt, dd, a, summary, span, small, th, td, code';"
+        "for (const e of document.querySelectorAll(texts)) {"
         "  const pair = [light(getComputedStyle(e).color), light(ground(e))].sort((a, b) => b - a);"
         "  ratios.push((pair[0] + .05) / (pair[1] + .05)); }"
         "return [light(ground(document.body)), Math.min(...ratios)]"
@@ -265,7 +311,9 @@ def test_what_is_shown_can_be_chosen(tmp_path):
 
 def test_photos_on_a_web_server_are_read_again(tmp_path, web):
     rows = [caption_row(web.url("photo.jpg")), caption_row(web.url("missing.jpg"))]
-    page = Path(write_report(write_tables(tmp_path, rows), {})).read_text("utf-8")
+    fetch = ReportConfig().fetch.replace(allow_private_addresses=True)
+    config = ReportConfig(fetch=fetch)
+    page = Path(write_report(write_tables(tmp_path, rows), {}, config=config)).read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") == 1
     assert page.count("cannot be read again (HttpStatusError)") == 1
     assert web.requests == {"/photo.jpg": 1, "/missing.jpg": 1}
@@ -275,3 +323,17 @@ def test_bytes_in_the_command_line_that_are_no_utf8_do_not_stop_the_report(tmp_p
     output = write_tables(tmp_path, [])
     path = write_report(output, {"command_line": ["x", "caf\udce9.jpg"]})
     assert "caf\\udce9.jpg" in Path(path).read_text("utf-8")
+
+
+def test_photos_inside_an_archive_are_read_again(tmp_path):
+    shard = tmp_path / "00.tar"
+    with tarfile.open(shard, "w") as archive:
+        for name in ("a.jpg", "b.jpg"):
+            data = photo(ord(name[0]))
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    rows = [caption_row(f"{shard}#b", photo(ord("b"))), caption_row(f"{shard}#c")]
+    page = Path(write_report(write_tables(tmp_path / "out", rows), {})).read_text("utf-8")
+    assert page.count("data:image/jpeg;base64,") == 1
+    assert page.count("cannot be read again (FileNotFoundError)") == 1
