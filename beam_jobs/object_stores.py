@@ -23,6 +23,7 @@ GCS = "gs://"
 S3 = "s3://"
 SCHEMES = (GCS, S3)
 CLIENTS = 256
+_LOCK = threading.Lock()
 NO_OBJECT = "there is no such object"
 _EXTRAS = {GCS: "gcp", S3: "aws"}
 
@@ -94,7 +95,7 @@ def check_bucket(address: str) -> None:
     if address.startswith(S3):
         with errors_named(address):
             name = bucket_of(address)[len(S3) :]
-            _client(S3, _options(), threading.get_ident()).client.head_bucket(Bucket=name)
+            client(S3).client.head_bucket(Bucket=name)
 
 
 @contextlib.contextmanager
@@ -172,16 +173,28 @@ def _options() -> Any:
 def _opener(address: str) -> Any:
     """Returns Beam's object that opens and deletes, with this thread's client in it."""
     if address.startswith(GCS):
-        return _client(GCS, _options(), threading.get_ident())
+        return client(GCS)
     from apache_beam.io.aws.s3io import S3IO
 
     # The client itself may be shared, but Beam's wrapper remembers the download that is open.
-    return S3IO(client=copy.copy(_client(S3, _options(), threading.get_ident())))
+    return S3IO(client=copy.copy(client(S3)))
+
+
+def client(scheme: str) -> Any:
+    """Returns Beam's client of a store, kept for later calls.
+
+    Amazon's may be shared by threads, and is; Google's may not, so each thread has its own.
+
+    Args:
+        scheme: `GCS` or `S3`.
+    """
+    thread = threading.get_ident() if scheme == GCS else 0
+    with _LOCK:
+        return _make_client(scheme, _options(), thread)
 
 
 @functools.lru_cache(maxsize=CLIENTS)
-def _client(scheme: str, options: Any, thread: int) -> Any:
-    """Returns the client of a thread; Google's may not be used by two at the same time."""
+def _make_client(scheme: str, options: Any, thread: int) -> Any:
     del thread
     if scheme == GCS:
         from apache_beam.io.gcp.gcsio import GcsIO
@@ -194,7 +207,7 @@ def _client(scheme: str, options: Any, thread: int) -> Any:
 
 def forget_clients() -> None:
     """Closes nothing, but makes new clients from now on: for other credentials or endpoints."""
-    _client.cache_clear()
+    _make_client.cache_clear()
 
 
 @functools.cache
@@ -220,7 +233,7 @@ def _client_errors() -> tuple[type[Exception], ...]:
 
 
 def _os_error(address: str, missing: str, error: Exception) -> OSError:
-    status = next(_statuses(error), None)
+    status = next(statuses(error), None)
     if status == 404 or isinstance(error, FileNotFoundError):
         return FileNotFoundError(
             errno.ENOENT, missing or f"there is no bucket {bucket_of(address)}", address
@@ -231,11 +244,11 @@ def _os_error(address: str, missing: str, error: Exception) -> OSError:
     return StorageError(f"{address}: {type(error).__name__}: {error}")
 
 
-def _statuses(error: Any) -> Iterator[int]:
+def statuses(error: Any) -> Iterator[int]:
     """Yields the HTTP statuses that an error carries, in any of the clients' ways."""
     if isinstance(error, BeamIOError):
         for inner in (error.exception_details or {}).values():
-            yield from _statuses(inner)
+            yield from statuses(inner)
         return
     response = getattr(error, "response", None)
     if isinstance(response, dict):

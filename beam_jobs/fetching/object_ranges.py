@@ -7,14 +7,11 @@ counts its attempts wants none of that. The clients are made and kept by `object
 
 import contextlib
 import errno
-import threading
 from collections.abc import Callable
-from typing import Any
 
 from beam_jobs import object_stores
 
 _OUT_OF_RANGE = 416
-_MAKING = threading.Lock()
 
 
 def is_object(address: str) -> bool:
@@ -46,7 +43,7 @@ def read_range(address: str, first: int, num_bytes: int, timeout_secs: float) ->
 
 
 def _read_google(bucket: str, name: str, first: int, last: int, timeout_secs: float) -> bytes:
-    blob = _client(object_stores.GCS).bucket(bucket).blob(name)
+    blob = object_stores.client(object_stores.GCS).client.bucket(bucket).blob(name)
     # Raw: as it is stored, also where it is stored compressed. A part has no checksum.
     data: bytes = blob.download_as_bytes(
         start=first, end=last, raw_download=True, checksum=None, retry=None, timeout=timeout_secs
@@ -55,20 +52,12 @@ def _read_google(bucket: str, name: str, first: int, last: int, timeout_secs: fl
 
 
 def _read_amazon(bucket: str, name: str, first: int, last: int) -> bytes:
-    answer = _client(object_stores.S3).get_object(
+    answer = object_stores.client(object_stores.S3).client.get_object(
         Bucket=bucket, Key=name, Range=f"bytes={first}-{last}"
     )
     with contextlib.closing(answer["Body"]) as body:
         data: bytes = body.read()
     return data
-
-
-def _client(scheme: str) -> Any:
-    """The client as Google or Amazon made it."""
-    # Amazon's may be used by many threads, and each one takes 15 MB; Google's may not.
-    thread = threading.get_ident() if scheme == object_stores.GCS else 0
-    with _MAKING:
-        return object_stores._client(scheme, object_stores._options(), thread).client
 
 
 def _or_nothing(read: Callable[[], bytes]) -> bytes:
@@ -77,6 +66,6 @@ def _or_nothing(read: Callable[[], bytes]) -> bytes:
         return read()
     # The classes are in packages that may not be installed.
     except Exception as error:
-        if _OUT_OF_RANGE in object_stores._statuses(error):
+        if _OUT_OF_RANGE in object_stores.statuses(error):
             return b""
         raise
