@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from beam_jobs import storage
 from beam_jobs.config import FetchConfig, JobConfig
 from beam_jobs.fetching.read_pool import ReadPool, ReadResult
+from beam_jobs.image_decoder import EncodedImage
 from beam_jobs.inputs.rows import InputRow
-from beam_jobs.model_handler import CaptionModelHandler, EncodedImage
+from beam_jobs.model_handler import CaptionModelHandler
 from beam_jobs.records import Failure
 from model_lib.bundle import default_bundle_path, read_bundle_info
 

@@ -14,7 +14,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
@@ -22,14 +22,12 @@ from beam_jobs import storage
 from beam_jobs.counters import (
     BATCH_IMAGES,
     CAPTION_MS,
-    DECODE_MS,
-    IMAGES_DECODED,
     NAMESPACE,
-    count,
     observe,
     observe_peak_memory,
 )
 from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
+from beam_jobs.image_decoder import EncodedImage, ImageDecoder
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.config import DecodeConfig
@@ -37,20 +35,12 @@ from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
     from model_lib.captioner import Caption
-    from model_lib.preprocessing import PreparedImage, Preprocessor
+    from model_lib.preprocessing import PreparedImage
 
 logger = logging.getLogger(__name__)
 
 # In a batch an image weighs as much as so many failures, which hold a URI and a message only.
 IMAGE_WEIGHT = 32
-
-
-class EncodedImage(NamedTuple):
-    """An image as read: what names it, its encoded bytes, and values carried into its row."""
-
-    uri: str
-    data: bytes
-    carried: tuple[Any, ...] = ()
 
 
 Element = EncodedImage | Failure
@@ -93,11 +83,11 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self.info = read_bundle_info(bundle, storage.open_read)
         self.decode = decode or self.info.decode
         self.batch_size = batch_size
-        self._preprocessor: Preprocessor | None = None
+        self._decoder: ImageDecoder | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves behind what a worker makes for itself."""
-        return {**self.__dict__, "_preprocessor": None}
+        return {**self.__dict__, "_decoder": None}
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """Returns how batches are made: `batch_size` images, failures on top.
@@ -173,11 +163,9 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
             raise ValueError(f"CaptionModelHandler takes no inference_args, got {inference_args}")
 
     def _decode_batch(self, batch: Sequence[Element]) -> "list[PreparedImage | Failure]":
-        if self._preprocessor is None:
-            from model_lib.preprocessing import Preprocessor
-
-            self._preprocessor = Preprocessor(self.info.preprocess)
-        return [_decode(self._preprocessor, element) for element in batch]
+        if self._decoder is None:
+            self._decoder = ImageDecoder(self.info.preprocess)
+        return self._decoder.decode(batch)
 
     def _timed_caption_batch(
         self, model: FittingCaptioner, images: "Sequence[PreparedImage]"
@@ -221,20 +209,6 @@ def _absolute(folder: str) -> str:
 def element_weight(element: Element) -> int:
     """Returns what an element counts for in a batch."""
     return IMAGE_WEIGHT if isinstance(element, EncodedImage) else 1
-
-
-def _decode(preprocessor: "Preprocessor", element: Element) -> "PreparedImage | Failure":
-    if isinstance(element, Failure):
-        return element
-    started_secs = time.monotonic()
-    try:
-        prepared = preprocessor(element.data)
-    # The record boundary: whatever one image's bytes cause is that image's failure.
-    except Exception as error:
-        return Failure.from_error(element.uri, "decode", error, carried=element.carried)
-    observe(DECODE_MS, (time.monotonic() - started_secs) * 1000)
-    count(IMAGES_DECODED)
-    return prepared
 
 
 def _outcome(

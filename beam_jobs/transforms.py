@@ -30,8 +30,9 @@ from beam_jobs.counters import (
     observe_peak_memory,
 )
 from beam_jobs.fetching.read_pool import ReadPool, ReadResult
+from beam_jobs.image_decoder import EncodedImage
 from beam_jobs.inputs.rows import InputRow
-from beam_jobs.model_handler import CaptionModelHandler, EncodedImage
+from beam_jobs.model_handler import CaptionModelHandler
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import Failure, Row, RunStamp
 from model_lib.config import DecodeConfig

@@ -4,9 +4,9 @@ import pytest
 
 from beam_jobs import measuring
 from beam_jobs.config import FetchConfig
+from beam_jobs.image_decoder import EncodedImage
 from beam_jobs.inputs.rows import InputRow, Problem
 from beam_jobs.measuring import Measurement, Reading
-from beam_jobs.model_handler import EncodedImage
 from tests.images import good_images
 
 JPEG = good_images()["rgb.jpg"]

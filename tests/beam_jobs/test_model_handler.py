@@ -7,7 +7,8 @@ from apache_beam.transforms.util import _GlobalWindowsBatchingDoFn
 
 from beam_jobs import model_handler
 from beam_jobs.gpu_memory import FittingCaptioner
-from beam_jobs.model_handler import CaptionModelHandler, EncodedImage, ModelLostError
+from beam_jobs.image_decoder import EncodedImage
+from beam_jobs.model_handler import CaptionModelHandler, ModelLostError
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import load_bundle, read_bundle_info
 from model_lib.captioner import Captioner

@@ -12,7 +12,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.multi_process_shared import MultiProcessShared
 
-from beam_jobs.model_handler import CaptionModelHandler, EncodedImage, ModelLostError
+from beam_jobs.image_decoder import EncodedImage
+from beam_jobs.model_handler import CaptionModelHandler, ModelLostError
 from model_lib.bundle import load_bundle
 from tests.images import good_images
 

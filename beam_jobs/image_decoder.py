@@ -1,0 +1,73 @@
+"""Decoding a batch of images on all cores: encoded bytes in, pixels or a failure for each.
+
+Pillow lets other threads run while it decodes and resizes, so a batch is decoded by as many
+threads as there are cores. One decoder serves a worker process; any thread may use it.
+"""
+
+import concurrent.futures
+import os
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from beam_jobs.counters import DECODE_MS, IMAGES_DECODED, count, observe
+from beam_jobs.records import Failure
+from model_lib.config import PreprocessConfig
+
+if TYPE_CHECKING:
+    from model_lib.preprocessing import PreparedImage
+
+
+class EncodedImage(NamedTuple):
+    """An image as read: what names it, its encoded bytes, and values carried into its row."""
+
+    uri: str
+    data: bytes
+    carried: tuple[object, ...] = ()
+
+
+class ImageDecoder:
+    """Decodes batches."""
+
+    def __init__(self, config: PreprocessConfig) -> None:
+        """Starts no thread yet.
+
+        Args:
+            config: how images become the model's input.
+        """
+        # Imported late: it loads TensorFlow, which the launcher does not need.
+        from model_lib.preprocessing import Preprocessor
+
+        self._preprocessor = Preprocessor(config)
+        self._threads = concurrent.futures.ThreadPoolExecutor(
+            os.cpu_count() or 1, thread_name_prefix="decode"
+        )
+
+    def decode(self, batch: Sequence[EncodedImage | Failure]) -> "list[PreparedImage | Failure]":
+        """Decodes a batch; images that could not be read pass through.
+
+        Args:
+            batch: encoded images, and failures.
+
+        Returns:
+            For each element, in order, its pixels or why there are none.
+        """
+        decoded = list(self._threads.map(self._decode, batch))
+        # Beam's metrics belong to the thread that runs the step.
+        for prepared, secs in decoded:
+            if not isinstance(prepared, Failure):
+                observe(DECODE_MS, secs * 1000)
+                count(IMAGES_DECODED)
+        return [prepared for prepared, _ in decoded]
+
+    def _decode(self, element: EncodedImage | Failure) -> "tuple[PreparedImage | Failure, float]":
+        if isinstance(element, Failure):
+            return element, 0.0
+        started_secs = time.monotonic()
+        prepared: PreparedImage | Failure
+        try:
+            prepared = self._preprocessor(element.data)
+        # The record boundary: whatever one image's bytes cause is that image's failure.
+        except Exception as error:
+            prepared = Failure.from_error(element.uri, "decode", error, carried=element.carried)
+        return prepared, time.monotonic() - started_secs
