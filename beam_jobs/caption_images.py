@@ -54,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     config, beam_words = parse_command_line(words)
     _set_up_logging(config)
+    _share_cores(config.workers)
     # Imported late: Beam takes seconds, and --help and most mistakes do not need it.
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -82,6 +83,14 @@ def _run(words: list[str]) -> int:
     if not config.quiet and config.log_format == "text":
         print(*console.summary(plan.output, manifest), sep="\n")
     return _judge(manifest, config.max_failure_rate)
+
+
+def _share_cores(workers: int) -> None:
+    """Gives each worker process its share of the cores; it reads that when it starts."""
+    if workers > 1:
+        threads = str(max((os.cpu_count() or 1) // workers, 1))
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, threads)
 
 
 def _estimate(config: JobConfig, options: Any) -> int:

@@ -13,10 +13,11 @@ import typing
 from collections.abc import Sequence
 from typing import Any
 
-from beam_jobs.config import JobConfig
+from beam_jobs.config import AUTO_BATCH_SIZE, JobConfig
 from model_lib.errors import ConfigError
 
 DEFAULT_RUNNER = "FnApiRunner"
+LOCAL_RUNNERS = (DEFAULT_RUNNER, "DirectRunner")
 # Words that begin another command than the job, and the modules whose `main` runs them.
 COMMANDS = {
     "publish": "beam_jobs.publishing",
@@ -73,7 +74,22 @@ def parse_command_line(argv: Sequence[str]) -> tuple[JobConfig, list[str]]:
     settings["input"] = tuple(settings["input"])
     if not any(word.split("=")[0] == "--runner" for word in others):
         others = ["--runner", DEFAULT_RUNNER, *others]
-    return JobConfig(**settings), others
+    config = JobConfig(**settings)
+    return config, [*others, *_worker_flags(config.workers, others)]
+
+
+def _worker_flags(workers: int, others: Sequence[str]) -> list[str]:
+    """Returns Beam's flags for several worker processes on this machine."""
+    if workers == 1:
+        return []
+    runners = [word for word in others if word.rpartition("=")[2] in LOCAL_RUNNERS]
+    if not runners or any("direct_" in word for word in others):
+        raise ConfigError(
+            f"--workers {workers} is of use with the default runner only, and without Beam's "
+            "--direct_num_workers and --direct_running_mode"
+        )
+    mode = ["--direct_running_mode", "multi_processing"]
+    return ["--direct_num_workers", str(workers), *mode]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -116,7 +132,17 @@ def _flag_options(field: "dataclasses.Field[Any]", hint: Any) -> dict[str, Any]:
         return {**options, "type": _comma_list, "metavar": "A,B"}
     if field.name == "metadata_jsonl":
         return {**options, "nargs": "?", "const": "", "metavar": "FILE"}
+    if field.name == "batch_size":
+        return {**options, "type": _batch_size, "metavar": "N"}
     return {**options, "type": hint}
+
+
+def _batch_size(text: str) -> int:
+    if text == "auto":
+        return AUTO_BATCH_SIZE
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"is {text!r}; expected auto, or at least 1")
+    return int(text)
 
 
 def _comma_list(text: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from model_lib.config import DecodeConfig, JsonConfig
 from model_lib.errors import ConfigError
 
 MIB = 1024 * 1024
+# `--batch_size auto`.
+AUTO_BATCH_SIZE = 0
 
 INPUT = "Input"
 OUTPUT = "Output"
@@ -139,7 +141,13 @@ class JobConfig(JsonConfig):
         MODEL, "folder of the model bundle; the one shipped with the package if left out", None
     )
     batch_size: int = setting(
-        MODEL, "images in one run of the model; does not change the captions", 32
+        MODEL,
+        "images in one run of the model; auto finds it by trial when the model is loaded; does "
+        "not change the captions",
+        32,
+    )
+    workers: int = setting(
+        MODEL, "worker processes on this machine, which share its cores; each has its model", 1
     )
     share_model: bool = setting(
         MODEL, "one copy of the model for all worker processes of a machine", False
@@ -232,7 +240,8 @@ class JobConfig(JsonConfig):
             raise ConfigError("--overwrite and --resume exclude each other")
         if self.recompute and not self.resume:
             raise ConfigError("--recompute is of use with --resume only; see --overwrite")
-        self._check_range("batch_size", 1, 4096)
+        self._check_range("batch_size", AUTO_BATCH_SIZE, 4096)
+        self._check_range("workers", 1, 1024)
         self._check_range("commit_every", 1, 1_000_000)
         self._check_range("machines", 1)
         if self.images_per_sec is not None:

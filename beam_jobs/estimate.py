@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from beam_jobs.batch_trial import LARGEST
 from beam_jobs.config import JobConfig
 from beam_jobs.inputs.rows import InputRow
 from beam_jobs.measuring import Measurement, Reading, Speed, measure_speed
@@ -102,7 +103,7 @@ def estimate(config: JobConfig, rows: Iterable[InputRow]) -> Estimate:
         BundleError: where there is no bundle.
     """
     is_measured = config.images_per_sec is None
-    size = max(SAMPLE_IMAGES, SAMPLE_BATCHES * config.batch_size)
+    size = max(SAMPLE_IMAGES, SAMPLE_BATCHES * (config.batch_size or LARGEST))
     sample = draw_sample(rows, size if is_measured else SAMPLE_IMAGES_FOR_SIZE)
     if not sample.rows:
         raise ConfigError("no images were found in --input")

@@ -55,6 +55,7 @@ class FittingCaptioner:
             captioner: runs the batches; its `info` tells what it is.
         """
         self._captioner = captioner
+        self._chosen = 1
         self._largest: int | None = None
         self._lock = threading.Lock()
 
@@ -67,7 +68,7 @@ class FittingCaptioner:
             images: decoded images, any number.
             decode: how captions are drawn.
             batch_size: most images in one run of the network; also the size that a shorter batch
-                is filled up to.
+                is filled up to. 0 for what `choose` set.
 
         Returns:
             For each image its captions, best first.
@@ -76,6 +77,7 @@ class FittingCaptioner:
             Exception: what the network raises; for want of memory only where one image alone is
                 too much.
         """
+        batch_size = batch_size or self._chosen
         while True:
             size = min(batch_size, self._largest or batch_size)
             try:
@@ -85,6 +87,10 @@ class FittingCaptioner:
                 if size == 1 or not is_out_of_memory(error):
                     raise
                 self._shrink(size // 2, error)
+
+    def choose(self, batch_size: int) -> None:
+        """Sets the size of batches for callers that leave it open."""
+        self._chosen = batch_size
 
     def _shrink(self, size: int, error: Exception) -> None:
         """Lowers the limit, and says so unless another thread has just done it."""

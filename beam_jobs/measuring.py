@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from beam_jobs import storage
+from beam_jobs.batch_trial import LARGEST
 from beam_jobs.config import FetchConfig, JobConfig
 from beam_jobs.fetching.read_pool import ReadPool, ReadResult
 from beam_jobs.image_decoder import EncodedImage
@@ -119,7 +120,7 @@ def measure_speed(rows: Sequence[InputRow], config: JobConfig, measurement: Meas
         ConfigError: for a setting out of range.
         BundleError: where there is no bundle.
     """
-    size = config.batch_size
+    size = config.batch_size or LARGEST
     started_secs = time.monotonic()
     handler = _handler(config)
     model = handler.load_model()

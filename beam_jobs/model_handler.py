@@ -16,9 +16,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beam_jobs import storage
+from beam_jobs.batch_trial import LARGEST, find_batch_size
 from beam_jobs.counters import (
     BATCH_IMAGES,
     CAPTION_MS,
@@ -34,7 +36,7 @@ from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
-    from model_lib.captioner import Caption
+    from model_lib.captioner import Caption, Captioner
     from model_lib.preprocessing import PreparedImage
 
 logger = logging.getLogger(__name__)
@@ -69,7 +71,8 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         Args:
             bundle: folder of the bundle, on any file system that Beam knows.
             decode: how captions are drawn; by default as the bundle says.
-            batch_size: most images in one run of the model.
+            batch_size: most images in one run of the model; 0 to find it by trial when the model
+                is loaded.
             share_model: one copy of the model for all worker processes of a machine, which
                 costs a transfer of pixels between processes.
 
@@ -94,7 +97,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
 
         Beam's own metrics of this would count weights, so they are off.
         """
-        weight = self.batch_size * IMAGE_WEIGHT + IMAGE_WEIGHT - 1
+        weight = (self.batch_size or LARGEST) * IMAGE_WEIGHT + IMAGE_WEIGHT - 1
         return {
             "min_batch_size": weight,
             "max_batch_size": weight,
@@ -116,7 +119,23 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
                 f"{captioner.info.fingerprint}, not {self.info.fingerprint}; start the job again"
             )
         logger.info("loaded a copy of %s (%s)", self.info.name, self.info.fingerprint[:12])
-        return FittingCaptioner(captioner)
+        fitting = FittingCaptioner(captioner)
+        if not self.batch_size:
+            fitting.choose(self._find_batch_size(captioner))
+        return fitting
+
+    def _find_batch_size(self, captioner: "Captioner") -> int:
+        from model_lib.preprocessing import PreparedImage
+
+        side = self.info.preprocess.image_size
+        blank = PreparedImage(np.zeros((side, side, 3), np.uint8), side, side, "png", "0" * 64)
+
+        def run(size: int) -> None:
+            captioner.caption_prepared([blank] * size, self.decode, size)
+
+        size = find_batch_size(run)
+        logger.info("batches of %d images from now on", size)
+        return size
 
     def run_inference(
         self,

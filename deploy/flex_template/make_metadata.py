@@ -40,7 +40,14 @@ REGEXES = {
     float: r"-?[0-9]+([.][0-9]+)?",
     str: r".+",
 }
-ADDRESSES = {"output": r"gs://.+", "bundle": r"gs://.+", "metadata_jsonl": r"gs://.+"}
+# Flags of runs on one machine.
+LOCAL = ("workers",)
+PATTERNS = {
+    "batch_size": r"auto|[1-9][0-9]*",
+    "output": r"gs://.+",
+    "bundle": r"gs://.+",
+    "metadata_jsonl": r"gs://.+",
+}
 
 
 def metadata() -> dict[str, Any]:
@@ -61,11 +68,11 @@ def _job_parameters() -> list[dict[str, Any]]:
             field.name,
             field.name.replace("_", " ").capitalize(),
             field.metadata["help"],
-            ADDRESSES.get(field.name) or _regex(hints[field.name]),
+            PATTERNS.get(field.name) or _regex(hints[field.name]),
             field.name not in REQUIRED,
         )
         for field in dataclasses.fields(JobConfig)
-        if field.metadata["group"] not in (DISPLAY, ESTIMATE)
+        if field.metadata["group"] not in (DISPLAY, ESTIMATE) and field.name not in LOCAL
     ]
 
 

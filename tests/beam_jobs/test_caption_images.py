@@ -58,7 +58,7 @@ def test_too_many_failures_end_with_1_and_everything_is_written(words, tmp_path,
         (["--bundle", "nowhere"], "nowhere/bundle.json: cannot be read"),
         (["--output", "."], f"--output {os.getcwd()}: is not empty; choose another folder, say"),
         (["--runner", "NoRunner"], "Beam's options: Unexpected pipeline runner: NoRunner"),
-        (["--batch_size", "0"], "JobConfig.batch_size is 0"),
+        (["--batch_size", "0"], "argument --batch_size: is '0'; expected auto, or at least 1"),
     ],
 )
 def test_a_caller_s_mistake_is_one_line_and_2(words, tmp_path, capsys, changes, message):
@@ -92,6 +92,18 @@ def test_decode_flags_reach_the_rows(words, tmp_path):
         "seed": 7,
         "temperature": 1.5,
     }
+
+
+@pytest.mark.slow
+def test_workers_are_processes_that_share_the_work(words, tmp_path):
+    assert main([*words, "--no_report", "--workers", "2"]) == 0
+    rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert main([*words, "--no_report", "--overwrite"]) == 0
+    again = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert {row["uri"]: row["caption"] for row in rows} == {
+        row["uri"]: row["caption"] for row in again
+    }
+    assert len(rows) == 3
 
 
 def test_help_ends_with_0(capsys):

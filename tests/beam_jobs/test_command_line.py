@@ -27,7 +27,7 @@ def test_every_flag_reaches_its_setting():
         "--output_format jsonl --metadata_jsonl m.jsonl --retry_failures all --commit_every 9 "
         "--accelerator nvidia-l4 --max_redirects 1 --read_threads 3 --max_reads_per_host 2 "
         "--allow_private_addresses --ignore_robots_tag --log_format json --estimate "
-        "--images_per_sec 50 --machines 4 --price_per_hour 0.5"
+        "--workers 1 --images_per_sec 50 --machines 4 --price_per_hour 0.5"
     )
     config, _ = parse_command_line(words.split())
     assert config == JobConfig(
@@ -81,6 +81,19 @@ def test_resuming_flags_reach_their_settings():
     assert (config.resume, config.recompute) == (True, True)
 
 
+def test_a_batch_size_may_be_left_to_a_trial():
+    assert parse_command_line([*MINIMAL, "--batch_size", "auto"])[0].batch_size == 0
+
+
+def test_workers_are_processes_of_the_local_runner():
+    words = ["--direct_num_workers", "2", "--direct_running_mode", "multi_processing"]
+    config, beam = parse_command_line([*MINIMAL, "--workers", "2"])
+    assert (config.workers, beam) == (2, ["--runner", "FnApiRunner", *words])
+    for flags in (["--runner", "DataflowRunner"], ["--direct_num_workers=2"]):
+        with pytest.raises(ConfigError, match="--workers 2 is of use with the default runner"):
+            parse_command_line([*MINIMAL, "--workers", "2", *flags])
+
+
 def test_flags_that_may_be_bare_or_empty():
     assert parse_command_line([*MINIMAL, "--metadata_jsonl"])[0].metadata_jsonl == ""
     assert parse_command_line([*MINIMAL, "--carry_columns", ""])[0].carry_columns == ()
@@ -109,7 +122,8 @@ def test_beam_flags_are_passed_on():
         ([*MINIMAL, "--qqqqqq"], "unknown flag --qqqqqq; see --help"),
         ([*MINIMAL, "more"], "unexpected argument 'more'; did you mean --input more?"),
         (["--output", "o"], "the following arguments are required: --input"),
-        ([*MINIMAL, "--batch_size", "many"], "argument --batch_size: invalid int value: 'many'"),
+        ([*MINIMAL, "--batch_size", "many"], "argument --batch_size: is 'many'; expected auto"),
+        ([*MINIMAL, "--batch_size", "0"], "--batch_size: is '0'; expected auto, or at least 1"),
         ([*MINIMAL, "--decode", "best"], "argument --decode: invalid choice: 'best'"),
         ([*MINIMAL, "--inp", "x"], "unknown flag --inp; did you mean --input?"),
         ([*MINIMAL, "--limit", "0"], "JobConfig.limit is 0"),

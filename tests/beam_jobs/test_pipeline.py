@@ -94,6 +94,13 @@ def test_a_limit_takes_the_first_uris(toy_bundle, photos, tmp_path):
     assert (counts.distinct, counts.selected, counts.captions) == (len(good_images()), 3, 3)
 
 
+def test_the_batch_size_may_be_found_by_trial(toy_bundle, photos, tmp_path):
+    inputs = [str(photos / "good")]
+    run(plan_for(toy_bundle, inputs, tmp_path / "auto", batch_size=0))
+    run(plan_for(toy_bundle, inputs, tmp_path / "fixed"))
+    assert tables_by_uri(tmp_path / "auto") == tables_by_uri(tmp_path / "fixed")
+
+
 @pytest.mark.slow
 def test_worker_processes_give_the_same_rows(toy_bundle, photos, tmp_path):
     counts = run(plan_for(toy_bundle, [str(photos)], tmp_path / "two"), TWO_PROCESSES)
