@@ -65,7 +65,8 @@ def _run(words: list[str]) -> int:
 
     plan = job.prepare(config, options)
     on_terminal = not config.quiet and config.log_format == "text" and sys.stderr.isatty()
-    if job.is_local(options) and (on_terminal or config.log_format == "json"):
+    # Where the work is in other processes, this one needs no TensorFlow.
+    if job.is_local(options) and config.workers == 1:
         _load_tensorflow_silently("loading TensorFlow ...\r" if on_terminal else "")
     try:
         manifest = job.run(plan, options, words, sys.stderr if on_terminal else None)
@@ -102,7 +103,7 @@ def _estimate(config: JobConfig, options: Any) -> int:
 
 
 def _load_tensorflow_silently(notice: str) -> None:
-    """Loads TensorFlow now, and keeps its start-up lines off the progress line and JSON lines.
+    """Loads TensorFlow now, and keeps its start-up lines off everything that we show.
 
     They are written by C++ code, whatever the log level, straight to file descriptor 2.
     """
