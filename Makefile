@@ -60,8 +60,8 @@ format: $(VENV)/.installed-dev  ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 
-bench: $(VENV)/.installed-job  ## measure images/s of encoder, captioner and job
-	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -m benchmarks.throughput
+bench: $(VENV)/.installed-dev  ## a few ratios of speed against benchmarks/baseline.json
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -W ignore -m benchmarks.short
 
 # The tests' BigQuery has other dependencies than we have, so it gets an environment of its own;
 # DuckDB looks for its extensions below $HOME.

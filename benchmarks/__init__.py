@@ -1,1 +1,12 @@
-"""Measurements against peers, run by hand; every table names command, hardware and date."""
+"""Measurements against peers; every table names command, hardware and date.
+
+python -m benchmarks.all          everything, into docs/performance.json and .md
+python -m benchmarks.throughput   encoder, captioner and whole job
+python -m benchmarks.peers        ONNX Runtime, the course's loop, Beam's stock way, Keras
+python -m benchmarks.growth       time an image and memory as the input grows
+python -m benchmarks.startup      process start to first caption
+python -m benchmarks.workers      two worker processes against two threads
+python -m benchmarks.publishing   the launcher's merge of committed parts
+python -m benchmarks.short        a few ratios against a stored baseline (`make bench`)
+python -m benchmarks.scale        docs/scale.md's tables and picture
+"""

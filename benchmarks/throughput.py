@@ -1,151 +1,137 @@
-"""Images a second: the bare encoder, the captioner in memory, and the whole job.
+"""Encoder, captioner and whole job side by side, over the same photos.
 
-    python -m benchmarks.throughput --photos FOLDER
+    python -m benchmarks.throughput --images 5000
 
-Takes a folder of photos; measures the three in turn over the same photos, several rounds in one
-run, and prints medians and ratios. Ratios hold on shared, noisy machines; absolute numbers do
-not. The job is counted without its start (imports, loading, tracing), which is measured by a
-job of one photo and printed apart.
+The encoder and the captioner take pixels in memory; the job takes JPEG files, of 224x224 and of
+640x480 pixels, and counts without its start. Greedy decoding unless a row says otherwise.
 """
 
-import argparse
-import contextlib
-import datetime
-import io
-import os
-import platform
-import shutil
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from beam_jobs import caption_images
-from model_lib.bundle import default_bundle_path, load_bundle
-from model_lib.captioner import Captioner
-from model_lib.compiled import freeze
-from model_lib.preprocessing import PreparedImage
+from benchmarks import captioning, jobs
+from benchmarks.results import Report, Row, make_report, publish
+from benchmarks.settings import Settings, link_photos, make_parser, settings_from, write_jpegs
+from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
+from model_lib.bundle import load_bundle
 
-EXAMPLES = Path(__file__).parent.parent / "examples" / "photos"
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
+GPU_PLAN = (
+    "encoder alone, captioner greedy and of beam width 3, pixels in memory, on the device",
+    "whole job, 224x224 and 640x480 JPEG files to Parquet, hosts decoding beside the device",
+    "each of them at --batch_size 32; repeat with 64, 128, 256 and 512 to find the knee",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measures and prints; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    captioner = load_bundle(arguments.bundle)
+    """Measures, prints and writes; returns the exit code."""
+    parser = make_parser(__doc__, images=512, rounds=5)
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--job_images", type=int, help="for the whole job (default: --images)")
+    arguments = parser.parse_args(argv)
+    if arguments.device == "gpu" and not _has_gpu():
+        return 2
+    settings = settings_from(arguments)
     with tempfile.TemporaryDirectory(prefix="throughput-") as work:
-        folder = _fill_folder(Path(arguments.photos), Path(work) / "photos", arguments.images)
-        images = [captioner.preprocessor(path.read_bytes()) for path in sorted(folder.iterdir())]
-        runs = {
-            "encoder": _encoder_run(captioner, images, arguments.batch_size),
-            "captioner": lambda: captioner.caption_prepared(
-                images, batch_size=arguments.batch_size
-            ),
-            "job": _job_run(arguments, folder, Path(work)),
-        }
-        one_photo = _fill_folder(folder, Path(work) / "one", 1)
-        start = _job_run(arguments, one_photo, Path(work))
-        seconds = _measure(runs, start, arguments.rounds)
-    _print_table(arguments, seconds, len(images), captioner)
+        report = measure(settings, arguments.job_images or settings.images, Path(work), argv)
+    publish(report, settings.json)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--photos", default=str(EXAMPLES), help="folder (default: %(default)s)")
-    parser.add_argument(
-        "--images", type=int, default=512, help="photos to use, repeated where there are fewer"
-    )
-    parser.add_argument("--bundle", default=default_bundle_path(), help="default: the shipped one")
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--rounds", type=int, default=3, help="after one warm-up round")
-    return parser
+def _has_gpu() -> bool:
+    """Tells whether TensorFlow sees a GPU; says what would be measured where it does not."""
+    found = tf.config.list_physical_devices("GPU")
+    if found:
+        print(f"on {', '.join(device.name for device in found)}:", *GPU_PLAN, sep="\n  ")
+        return True
+    print("--device gpu: TensorFlow sees no GPU here; nothing was measured.", file=sys.stderr)
+    print("On a machine with one the same command measures:", *GPU_PLAN, sep="\n  ")
+    return False
 
 
-def _fill_folder(source: Path, target: Path, count: int) -> Path:
-    """Links `count` photos into a folder, under new names where they repeat."""
-    paths = sorted(p for p in source.iterdir() if p.suffix.lower() in PHOTO_SUFFIXES)
-    if not paths:
-        raise SystemExit(f"--photos {source}: no photos ({', '.join(PHOTO_SUFFIXES)}) in it")
-    target.mkdir(parents=True)
-    for number in range(count):
-        path = paths[number % len(paths)]
-        (target / f"{number:06d}{path.suffix}").symlink_to(path.resolve())
-    return target
+def measure(
+    settings: Settings, job_images: int, work: Path, argv: Sequence[str] | None = None
+) -> Report:
+    """Measures all rows.
+
+    Args:
+        settings: photos, rounds and so on.
+        job_images: files of the whole job.
+        work: an empty folder for files.
+        argv: the command line, for the report.
+    """
+    runs = {**captioner_runs(settings), **job_runs(settings, job_images, work, SIZES)}
+    seconds = measure_in_turn(runs, settings.rounds)
+    found = speeds(seconds, settings, job_images)
+    rows = ratio_rows(found)
+    medians = {name: median(values) for name, values in found.items()}
+    shown = {**settings.shown(), "job_images": job_images}
+    return make_report("throughput", rows, shown, medians, argv)
 
 
-def _encoder_run(
-    captioner: Captioner, images: list[PreparedImage], batch_size: int
-) -> Callable[[], Any]:
-    """The encoder alone, frozen as the captioner has it, on whole batches of pixels."""
-    pixels = np.stack([image.pixels for image in images])
-    size = pixels.shape[1]
-    run = freeze(
-        lambda batch: captioner.encoder(tf.cast(batch, tf.float32), training=False),
-        [tf.TensorSpec([batch_size, size, size, 3], tf.uint8)],
-    )
-    starts = range(0, len(pixels) - batch_size + 1, batch_size)
-    return lambda: [run(pixels[start : start + batch_size])[0].numpy() for start in starts]
-
-
-def _job_run(arguments: argparse.Namespace, folder: Path, work: Path) -> Callable[[], Any]:
-    def run() -> None:
-        output = work / "output"
-        shutil.rmtree(output, ignore_errors=True)
-        flags = ["--input", str(folder), "--output", str(output), "--bundle", arguments.bundle]
-        flags += ["--batch_size", str(arguments.batch_size), "--quiet", "--no_report"]
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            code = caption_images.main(flags)
-        if code:
-            raise SystemExit(f"caption-images {' '.join(flags)} ended with exit code {code}")
-
-    return run
-
-
-def _measure(
-    runs: dict[str, Callable[[], Any]], start: Callable[[], Any], rounds: int
-) -> dict[str, list[float]]:
-    """Runs everything in turn, round after round; the first round does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in (*runs, "start")}
-    for number in range(rounds + 1):
-        for name, run in (*runs.items(), ("start", start)):
-            begin = time.perf_counter()
-            run()
-            if number:
-                seconds[name].append(time.perf_counter() - begin)
-    seconds["job"] = [job - one for job, one in zip(seconds["job"], seconds["start"], strict=True)]
-    return seconds
-
-
-def _print_table(
-    arguments: argparse.Namespace,
-    seconds: dict[str, list[float]],
-    count: int,
-    captioner: Captioner,
-) -> None:
-    whole_batches = count // arguments.batch_size * arguments.batch_size
-    rates = {
-        name: [(whole_batches if name == "encoder" else count) / value for value in seconds[name]]
-        for name in ("encoder", "captioner", "job")
+def captioner_runs(settings: Settings) -> dict[str, Run]:
+    """Returns runs of the encoder alone, and of the captioner greedy and with beam search."""
+    captioner = load_bundle(settings.bundle)
+    images = captioning.prepare(captioner, settings)
+    size = settings.batch_size
+    encode = captioning.encode_function(captioner, size)
+    greedy, beam = captioning.greedy(captioner), captioning.beam(captioner)
+    return {
+        "encoder": captioning.over_batches(encode, captioning.stack(images), size),
+        "captioner greedy": captioning.caption_run(captioner, images, greedy, size),
+        "captioner beam 3": captioning.caption_run(captioner, images, beam, size),
     }
-    print(f"command:  python -m benchmarks.throughput {' '.join(sys.argv[1:])}")
-    print(f"machine:  {os.cpu_count()} cores, {platform.machine()}, TensorFlow {tf.__version__}")
-    print(f"date:     {datetime.date.today().isoformat()}")
-    print(f"bundle:   {captioner.info.name}, {captioner.info.decode.to_json()}")
-    print(f"photos:   {count}, batch {arguments.batch_size}, median of {arguments.rounds} rounds")
-    for name, values in rates.items():
-        print(f"{name:<10}{statistics.median(values):9.1f} images/s")
-    for name, base in (("captioner", "encoder"), ("job", "captioner")):
-        ratio = statistics.median(a / b for a, b in zip(rates[name], rates[base], strict=True))
-        print(f"{name} / {base}: {ratio:.2f}")
-    print(f"start of the job (one photo): {statistics.median(seconds['start']):.1f} s")
+
+
+def job_runs(
+    settings: Settings, count: int, work: Path, sizes: Mapping[str, tuple[int, int]]
+) -> dict[str, Run]:
+    """Returns runs of the job over JPEG files of some sizes, and over one batch of them."""
+    runs = {}
+    for name, (width, height) in sizes.items():
+        photos = write_jpegs(settings.photos, work / name, count, width, height)
+        one_batch = link_photos(photos, work / f"{name}-start", settings.batch_size)
+        runs[f"job {name}"] = jobs.job_run(settings, photos, work)
+        runs[f"start {name}"] = jobs.job_run(settings, one_batch, work)
+    return runs
+
+
+def speeds(
+    seconds: Mapping[str, list[float]], settings: Settings, job_images: int
+) -> dict[str, list[float]]:
+    """Returns images a second of each run and round; jobs without their start."""
+    found = {}
+    for name, values in seconds.items():
+        if name.startswith("start "):
+            continue
+        if name.startswith("job "):
+            values = jobs.without_start(values, seconds[name.replace("job", "start", 1)])
+            found[name] = rates(job_images - settings.batch_size, values)
+        else:
+            found[name] = rates(settings.images, values)
+    return found
+
+
+def ratio_rows(found: Mapping[str, list[float]]) -> list[Row]:
+    """Returns the table's rows from images a second of each run and round."""
+    greedy = found["captioner greedy"]
+    rows = [
+        ("captioner", "captioner in memory / its own encoder alone, greedy", greedy, 0.85),
+        ("captioner_beam", "the same with beam width 3", found["captioner beam 3"], 0.70),
+    ]
+    made = [Row(k, what, paired_ratios(v, found["encoder"]), "ratio", t) for k, what, v, t in rows]
+    jobs_rows = [
+        ("job_224", "whole job, 224x224 JPEG files / captioner in memory", "job 224x224", 0.90),
+        ("job_640", "the same with 640x480 JPEG files", "job 640x480", 0.80),
+    ]
+    for key, what, name, target in jobs_rows:
+        if name in found:
+            made.append(Row(key, what, paired_ratios(found[name], greedy), "ratio", target))
+    return made
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """The captioner: encoded image bytes in, captions out.
 
-Joins preprocessing, encoder, decoder, decoding and vocabulary. The fast path is one compiled
-graph for each (batch size, decode settings): uint8 pixels -> features -> words, with the
-weights frozen into constants. Short batches are padded to the compiled shape.
+Joins preprocessing, encoder, decoder, decoding and vocabulary. The fast path is two compiled
+graphs with the weights frozen into constants: the encoder's, uint8 pixels -> features, and one
+for each decode settings, features -> words. A CPU encodes a few images at a time, which then
+stay in its cache, and draws the words of a batch together; a GPU does both in whole batches.
 
-Legend: B batch, S image side in pixels, N captions an image, T most tokens drawn.
+Legend: B batch, S image side in pixels, P positions of the feature map, C its channels,
+N captions an image, T most tokens drawn.
 """
 
 import dataclasses
@@ -22,11 +24,15 @@ from model_lib.compiled import freeze
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.errors import ConfigError
+from model_lib.fast_decoder import FastDecoder
+from model_lib.next_words import SpecialIds
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.tokenizer import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Tokenizer
 
-SPECIAL_IDS = decoding.SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
-Batch = tuple[np.ndarray[Any, Any], ...]
+SPECIAL_IDS = SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
+Graph = Callable[..., Any]
+# Images that a CPU encodes at a time: 4 of 224 x 224 take less than 20 MB between two layers.
+_CPU_ENCODER_BATCH = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +79,8 @@ class Captioner:
         self.decoder = decoder
         self.tokenizer = tokenizer
         self.preprocessor = Preprocessor(info.preprocess)
-        self._compiled: dict[tuple[int, str], Callable[..., Any]] = {}
+        self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._compiled: dict[int | str, Graph] = {}
         self._compile_lock = threading.Lock()
 
     def caption_bytes(
@@ -112,14 +119,22 @@ class Captioner:
         if not images:
             return []
         decode = decode or self.info.decode
-        run = self._runner(batch_size, decode)
         captions: list[list[Caption]] = []
         for start in range(0, len(images), batch_size):
             chunk = images[start : start + batch_size]
-            outputs = run(*_batch(chunk, decode, batch_size))
+            features = self._encode(chunk, batch_size)
+            outputs = self._decoder_graph(decode)(features, _uniforms_of(chunk, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
             captions.extend(self._captions_of(found, row) for row in range(len(chunk)))
         return captions
+
+    def _encode(self, images: Sequence[PreparedImage], batch_size: int) -> Any:
+        """Returns the features float32 [B,P,C] of up to `batch_size` images."""
+        size = batch_size if self._on_gpu else min(batch_size, _CPU_ENCODER_BATCH)
+        run = self._encoder_graph(size)
+        starts = range(0, len(images), size)
+        parts = [run(_stack(images[start : start + size], size))[0] for start in starts]
+        return tf.concat(parts, axis=0)[: len(images)]
 
     def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
         """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
@@ -139,46 +154,66 @@ class Captioner:
             finished=bool(found.finished[row, place]),
         )
 
-    def _runner(self, batch_size: int, decode: DecodeConfig) -> Callable[..., Any]:
-        """Returns the compiled graph for a batch size and decode settings, made once."""
-        key = (batch_size, decode.replace(seed=0).to_json())
+    def _encoder_graph(self, size: int) -> Graph:
+        """Returns the compiled encoder for a number of images, made once."""
+        side = self.info.preprocess.image_size
+
+        def encode(pixels: Any) -> Any:
+            return self.encoder(tf.cast(pixels, tf.float32), training=False)
+
+        signature = [tf.TensorSpec([size, side, side, 3], tf.uint8)]
+        return self._once(size, lambda: freeze(encode, signature, self.encoder.variables))
+
+    def _decoder_graph(self, decode: DecodeConfig) -> Graph:
+        """Returns the compiled decoder for decode settings, made once."""
+        width = decoding.hypotheses_per_image(decode)
+        signature = [
+            tf.TensorSpec([None, *self.encoder.output_shape[1:]], tf.float32),
+            tf.TensorSpec([None, decode.num_captions, decode.max_length_tokens], tf.float32),
+        ]
+
+        def compiled() -> Graph:
+            decoder = FastDecoder(self.decoder)
+
+            def draw(features: Any, uniforms: Any) -> Any:
+                memory = decoder.start(features)
+                return decoding.decode_rows(
+                    lambda tokens, places, state: decoder.step(
+                        tokens, places, state, memory, width
+                    ),
+                    memory.initial_state,
+                    decode,
+                    SPECIAL_IDS,
+                    uniforms,
+                    keep_all=self._on_gpu,
+                )
+
+            return freeze(draw, signature)
+
+        return self._once(decode.replace(seed=0).to_json(), compiled)
+
+    def _once(self, key: int | str, make: Callable[[], Graph]) -> Graph:
         with self._compile_lock:
             if key not in self._compiled:
-                self._compiled[key] = self._compile(batch_size, decode)
+                self._compiled[key] = make()
             return self._compiled[key]
 
-    def _compile(self, batch_size: int, decode: DecodeConfig) -> Callable[..., Any]:
-        size = self.info.preprocess.image_size
-        signature = [tf.TensorSpec([batch_size, size, size, 3], tf.uint8)]
-        if decode.method == "sample":
-            shape = [batch_size, decode.num_captions, decode.max_length_tokens]
-            signature.append(tf.TensorSpec(shape, tf.float32))
 
-        def caption_pixels(pixels: Any, uniforms: Any = None) -> Any:
-            features = self.encoder(tf.cast(pixels, tf.float32), training=False)
-            memory = self.decoder.start(features)
-            return decoding.decode(
-                lambda tokens, state: self.decoder.step(tokens, state, memory),
-                memory.initial_state,
-                decode,
-                SPECIAL_IDS,
-                uniforms,
-            )
-
-        return freeze(caption_pixels, signature)
-
-
-def _batch(images: Sequence[PreparedImage], decode: DecodeConfig, size: int) -> Batch:
-    """Stacks images to uint8 [B,S,S,3], padded with black, and the numbers to sample with."""
+def _stack(images: Sequence[PreparedImage], size: int) -> np.ndarray[Any, Any]:
+    """Stacks images to uint8 [size,S,S,3], padded with black."""
     pixels = np.zeros((size, *images[0].pixels.shape), np.uint8)
     for row, image in enumerate(images):
         pixels[row] = image.pixels
-    if decode.method != "sample":
-        return (pixels,)
-    uniforms = np.zeros((size, decode.num_captions, decode.max_length_tokens), np.float32)
-    for row, image in enumerate(images):
-        uniforms[row] = list(_uniforms(image.sha256, decode))
-    return pixels, uniforms
+    return pixels
+
+
+def _uniforms_of(images: Sequence[PreparedImage], decode: DecodeConfig) -> np.ndarray[Any, Any]:
+    """Returns the numbers to sample with, float32 [B,N,T]; other methods get zeros."""
+    uniforms = np.zeros((len(images), decode.num_captions, decode.max_length_tokens), np.float32)
+    if decode.method == "sample":
+        for row, image in enumerate(images):
+            uniforms[row] = list(_uniforms(image.sha256, decode))
+    return uniforms
 
 
 def _uniforms(image_sha256: str, decode: DecodeConfig) -> Iterator[np.ndarray[Any, Any]]:

@@ -2,10 +2,12 @@
 
 Takes `step(tokens, state) -> (logits, state)` and a start state; returns token ids with their
 log-probabilities. Everything is TensorFlow inside one `tf.while_loop`, so it compiles into the
-caller's graph and stops as soon as every caption has ended.
+caller's graph and stops as soon as every caption has ended. `decode_rows` is the fast form: its
+step works only on the hypotheses that still grow.
 
-Legend: B images, W hypotheses an image (1, a beam's width, or the number of samples),
-V vocabulary size, T most tokens drawn. State is any nest of tensors [B,W,...].
+Legend: B images, W hypotheses an image (1, a beam's width, or the number of samples), N rows (the
+hypotheses of all images that a step works on), V vocabulary size, T most tokens drawn, F best
+words of a row. State is any nest of tensors [B,W,...], in rows [N,...].
 
 Log-probabilities are natural logarithms under the model's distribution over the words that may
 follow: padding, unknown and `<start>` never may, `<end>` only after `min_length_tokens` words.
@@ -16,18 +18,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from model_lib import next_words
 from model_lib.config import DecodeConfig
+from model_lib.next_words import SpecialIds
 
 StepFn = Callable[[Any, Any], tuple[Any, Any]]
-
-
-class SpecialIds(NamedTuple):
-    """Ids of the words with a meaning of their own."""
-
-    pad: int = 0
-    unknown: int = 1
-    start: int = 2
-    end: int = 3
+RowStepFn = Callable[[Any, Any, Any], tuple[Any, Any]]
 
 
 class Hypotheses(NamedTuple):
@@ -45,6 +41,28 @@ class Hypotheses(NamedTuple):
     log_probs: Any
     lengths: Any
     finished: Any
+
+
+class _Rows(NamedTuple):
+    """The hypotheses that the next step works on.
+
+    Attributes:
+        places: int32 [N]: image * W + hypothesis, ascending.
+        tokens: int32 [N], their last words.
+        state: nest of tensors [N,...].
+    """
+
+    places: Any
+    tokens: Any
+    state: Any
+
+
+class _Longer(NamedTuple):
+    """Hypotheses after a step, with the place int32 [B,W] that each came from."""
+
+    found: Hypotheses
+    words: Any
+    origins: Any
 
 
 def decode(
@@ -67,19 +85,64 @@ def decode(
     Returns:
         `config.num_captions` hypotheses an image.
     """
+    width = hypotheses_per_image(config)
+
+    def row_step(tokens: Any, places: Any, state: Any) -> tuple[Any, Any]:
+        del places  # all of them, in order
+        logits, state = step(_by_image(tokens, width), _by_image(state, width))
+        return _flat(logits), _flat(state)
+
+    return decode_rows(row_step, initial_state, config, ids, uniforms, keep_all=True)
+
+
+def decode_rows(
+    step: RowStepFn,
+    initial_state: Any,
+    config: DecodeConfig,
+    ids: SpecialIds | None = None,
+    uniforms: Any = None,
+    *,
+    keep_all: bool = False,
+) -> Hypotheses:
+    """Draws the captions that `decode` draws, with a step over rows.
+
+    Args:
+        step: takes last tokens int32 [N], places int32 [N] (image * W + hypothesis, ascending)
+            and state [N,...]; returns logits float [N,V], V known when traced, and state.
+        initial_state: as for `decode`.
+        config: as for `decode`.
+        ids: as for `decode`.
+        uniforms: as for `decode`.
+        keep_all: whether all B * W hypotheses stay rows: more arithmetic, but fixed shapes.
+            Otherwise only those that still grow are.
+
+    Returns:
+        As `decode`.
+    """
     ids = ids or SpecialIds()
     if config.method == "beam":
-        found = beam_search(step, initial_state, config, ids)
+        found = _loop(step, _longer_beam, initial_state, config, ids, keep_all)
         return Hypotheses(*(part[:, : config.num_captions] for part in found))
+
+    def choose(logits: Any, places: Any, position: Any) -> Any:
+        if config.method == "greedy":
+            return next_words.likeliest(logits)
+        return next_words.sample(logits, tf.gather(_flat(uniforms)[:, position], places), config)
+
+    def longer(
+        rows: _Rows,
+        logits: Any,
+        position: Any,
+        found: Hypotheses,
+        config: DecodeConfig,
+        ids: SpecialIds,
+    ) -> _Longer:
+        words = choose(logits, rows.places, position)
+        return _longer_draw(rows, logits, words, found, ids)
+
+    drawn = _loop(step, longer, initial_state, config, ids, keep_all)
     if config.method == "greedy":
-        return _draw(step, initial_state, config, ids, lambda logits, _: _argmax(logits))
-    drawn = _draw(
-        step,
-        initial_state,
-        config,
-        ids,
-        lambda logits, position: _sample(logits, uniforms[:, :, position], config),
-    )
+        return drawn
     return _reorder(drawn, drawn.log_probs / tf.cast(drawn.lengths, tf.float32))
 
 
@@ -101,132 +164,161 @@ def beam_search(
     Returns:
         `config.beam_width` hypotheses an image, best first.
     """
-    width = config.beam_width
-    state, start = _repeat_state(initial_state, width, config, ids)
-    first_only = tf.where(tf.range(width)[tf.newaxis] == 0, 0.0, -float("inf"))
-    start = start._replace(log_probs=start.log_probs + first_only)
-
-    def search_step(
-        position: Any, tokens: Any, state: Any, found: Hypotheses
-    ) -> tuple[Any, Any, Any, Hypotheses]:
-        logits, state = step(tokens, state)
-        word_log_probs = _log_probs(logits, position, config, ids)
-        vocabulary_size = tf.shape(logits)[-1]
-        # A frozen hypothesis has one continuation, padding, that costs nothing.
-        stay = tf.where(tf.range(vocabulary_size) == ids.pad, 0.0, -float("inf"))
-        word_log_probs = tf.where(found.finished[..., tf.newaxis], stay, word_log_probs)
-        totals = found.log_probs[..., tf.newaxis] + word_log_probs
-        lengths = found.lengths + tf.cast(~found.finished, tf.int32)
-        ranks = totals / tf.cast(lengths[..., tf.newaxis], tf.float32) ** config.length_penalty
-        flat_shape = [tf.shape(tokens)[0], -1]
-        _, best = tf.math.top_k(tf.reshape(ranks, flat_shape), width)
-        parents, words = best // vocabulary_size, best % vocabulary_size
-        kept = _take(found._replace(lengths=lengths), parents)
-        found = Hypotheses(
-            _write(kept.token_ids, position, words),
-            tf.gather(tf.reshape(totals, flat_shape), best, batch_dims=1),
-            kept.lengths,
-            kept.finished | (words == ids.end),
-        )
-        return position + 1, words, _take(state, parents), found
-
-    return _loop(search_step, state, start, config, ids)
+    whole = config.replace(method="beam", num_captions=config.beam_width)
+    return decode(step, initial_state, whole, ids)
 
 
-def _draw(
-    step: StepFn,
-    initial_state: Any,
-    config: DecodeConfig,
-    ids: SpecialIds,
-    choose: Callable[[Any, Any], Any],
-) -> Hypotheses:
-    """Extends `num_captions` captions an image by one chosen word at a time."""
-    state, start = _repeat_state(initial_state, config.num_captions, config, ids)
-
-    def draw_step(
-        position: Any, tokens: Any, state: Any, found: Hypotheses
-    ) -> tuple[Any, Any, Any, Hypotheses]:
-        logits, state = step(tokens, state)
-        log_probs = _log_probs(logits, position, config, ids)
-        words = tf.where(found.finished, ids.pad, choose(log_probs, position))
-        drawn = tf.gather(log_probs, words, batch_dims=2)
-        found = Hypotheses(
-            _write(found.token_ids, position, words),
-            found.log_probs + tf.where(found.finished, 0.0, drawn),
-            found.lengths + tf.cast(~found.finished, tf.int32),
-            found.finished | (words == ids.end),
-        )
-        return position + 1, words, state, found
-
-    return _loop(draw_step, state, start, config, ids)
+def hypotheses_per_image(config: DecodeConfig) -> int:
+    """Returns W: the beam's width, or the number of captions that are drawn."""
+    return config.beam_width if config.method == "beam" else config.num_captions
 
 
 def _loop(
-    body: Callable[..., Any], state: Any, start: Hypotheses, config: DecodeConfig, ids: SpecialIds
+    step: RowStepFn,
+    longer: Callable[..., _Longer],
+    initial_state: Any,
+    config: DecodeConfig,
+    ids: SpecialIds,
+    keep_all: bool,
 ) -> Hypotheses:
-    """Runs `body` until T tokens are drawn or nothing is left to extend."""
+    """Steps until T tokens are drawn or nothing is left to extend.
 
-    def some_live(position: Any, tokens: Any, state: Any, found: Hypotheses) -> Any:
-        del position, tokens, state
-        return tf.reduce_any(~found.finished & (found.log_probs > -float("inf")))
+    `longer` takes rows, the logits [N,V] of words that may follow (-inf for the others), the
+    position, the hypotheses, the settings and the special words.
+    """
+    found = _empty(tf.shape(tf.nest.flatten(initial_state)[0])[0], config, ids)
+    places = _places(found, keep_all)
+    images = places // hypotheses_per_image(config)
+    rows = _Rows(places, tf.fill(tf.shape(places), ids.start), _gather(initial_state, images))
 
-    tokens = tf.fill(tf.shape(start.lengths), ids.start)
+    def body(position: Any, rows: _Rows, found: Hypotheses) -> tuple[Any, _Rows, Hypotheses]:
+        logits, state = step(rows.tokens, rows.places, rows.state)
+        banned = next_words.banned(logits.shape[-1], position, config, ids)
+        logits = tf.cast(logits, tf.float32) + tf.where(banned, -float("inf"), 0.0)
+        after = longer(rows, logits, position, found, config, ids)
+        lengths = after.found.lengths + tf.cast(~after.found.finished, tf.int32)
+        token_ids = _write(after.found.token_ids, position, after.words)
+        ended = after.found.finished | (after.words == ids.end)
+        found = Hypotheses(token_ids, after.found.log_probs, lengths, ended)
+        return position + 1, _next_rows(rows, state, after, found, keep_all), found
+
+    unknown = tf.nest.map_structure(lambda x: tf.TensorShape([None, *x.shape[1:]]), (rows, found))
     final = tf.while_loop(
-        some_live,
+        lambda position, rows, found: tf.reduce_any(_grows(found)),
         body,
-        (tf.constant(0), tokens, state, start),
+        (tf.constant(0), rows, found),
+        shape_invariants=(tf.TensorShape([]), *unknown),
         maximum_iterations=config.max_length_tokens,
     )
-    found: Hypotheses = final[-1]
+    found = Hypotheses(*final[-1])
     return found
 
 
-def _repeat_state(
-    initial_state: Any, width: int, config: DecodeConfig, ids: SpecialIds
-) -> tuple[Any, Hypotheses]:
-    """Returns the state [B,...] repeated to [B,W,...], and W empty hypotheses an image."""
-    state = tf.nest.map_structure(lambda x: tf.repeat(x[:, tf.newaxis], width, 1), initial_state)
-    batch = tf.shape(tf.nest.flatten(initial_state)[0])[0]
-    empty = Hypotheses(
+def _longer_beam(
+    rows: _Rows,
+    logits: Any,
+    position: Any,
+    found: Hypotheses,
+    config: DecodeConfig,
+    ids: SpecialIds,
+) -> _Longer:
+    """Keeps the W best of all ways to go on; a finished hypothesis stays as it is."""
+    del position
+    width = config.beam_width
+    # What is not among the W best of its row is not among the W best of its image.
+    firsts = min(width, logits.shape[-1])
+    values, words = next_words.best_words(logits, firsts)
+    before = tf.gather(_flat(found.log_probs), rows.places)[:, tf.newaxis]
+    totals = before + next_words.log_probs(values, logits, values[:, :1])
+    # [B,W,F]; a frozen hypothesis has one continuation, padding, that costs nothing.
+    stay = tf.where(tf.range(firsts) == 0, found.log_probs[..., tf.newaxis], -float("inf"))
+    frozen = found.finished[..., tf.newaxis]
+    totals = tf.where(frozen, stay, _put(rows.places, totals, found, -float("inf")))
+    words = tf.where(frozen, ids.pad, _put(rows.places, words, found, ids.pad))
+    lengths = tf.cast(found.lengths + tf.cast(~found.finished, tf.int32), tf.float32)
+    ranks = totals / lengths[..., tf.newaxis] ** config.length_penalty
+    _, best = tf.math.top_k(tf.reshape(ranks, [-1, width * firsts]), width)
+    parents = best // firsts
+    kept = Hypotheses(*_take(found, parents))
+    chosen = _take([tf.reshape(part, [-1, width * firsts]) for part in (totals, words)], best)
+    first_places = tf.range(tf.shape(parents)[0])[:, tf.newaxis] * width
+    return _Longer(kept._replace(log_probs=chosen[0]), chosen[1], first_places + parents)
+
+
+def _longer_draw(
+    rows: _Rows, logits: Any, words: Any, found: Hypotheses, ids: SpecialIds
+) -> _Longer:
+    """Extends each row by its word int32 [N]; a finished hypothesis stays as it is."""
+    largest = tf.reduce_max(logits, axis=-1, keepdims=True)
+    chosen = tf.gather(logits, words[:, tf.newaxis], batch_dims=1)
+    drawn = next_words.log_probs(chosen, logits, largest)
+    drawn = _put(rows.places, drawn, found, 0.0)[..., 0]
+    words = _put(rows.places, words[:, tf.newaxis], found, ids.pad)[..., 0]
+    log_probs = found.log_probs + tf.where(found.finished, 0.0, drawn)
+    words = tf.where(found.finished, ids.pad, words)
+    places = tf.reshape(tf.range(tf.size(words)), tf.shape(words))
+    return _Longer(found._replace(log_probs=log_probs), words, places)
+
+
+def _next_rows(rows: _Rows, state: Any, after: _Longer, found: Hypotheses, keep_all: bool) -> _Rows:
+    """Returns the rows of hypotheses that grow, each with the state of its origin."""
+    places = _places(found, keep_all)
+    row_of_place = tf.scatter_nd(
+        rows.places[:, tf.newaxis], tf.range(tf.size(rows.places)), [tf.size(after.origins)]
+    )
+    sources = tf.gather(row_of_place, tf.gather(_flat(after.origins), places))
+    return _Rows(places, tf.gather(_flat(after.words), places), _gather(state, sources))
+
+
+def _empty(batch: Any, config: DecodeConfig, ids: SpecialIds) -> Hypotheses:
+    """Returns W hypotheses an image without words; of a beam, all but the first are none."""
+    width = hypotheses_per_image(config)
+    log_probs = tf.zeros([batch, width])
+    if config.method == "beam":
+        log_probs += tf.where(tf.range(width) == 0, 0.0, -float("inf"))
+    return Hypotheses(
         tf.fill([batch, width, config.max_length_tokens], ids.pad),
-        tf.zeros([batch, width]),
+        log_probs,
         tf.zeros([batch, width], tf.int32),
         tf.zeros([batch, width], tf.bool),
     )
-    return state, empty
 
 
-def _log_probs(logits: Any, position: Any, config: DecodeConfig, ids: SpecialIds) -> Any:
-    """Returns log-probabilities [B,W,V] over the words that may follow, -inf elsewhere."""
-    words = tf.range(tf.shape(logits)[-1])
-    banned = (words == ids.pad) | (words == ids.unknown) | (words == ids.start)
-    banned |= (words == ids.end) & (position < config.min_length_tokens)
-    return tf.nn.log_softmax(tf.where(banned, -float("inf"), tf.cast(logits, tf.float32)))
+def _grows(found: Hypotheses) -> Any:
+    return ~found.finished & (found.log_probs > -float("inf"))
 
 
-def _argmax(log_probs: Any) -> Any:
-    return tf.argmax(log_probs, axis=-1, output_type=tf.int32)
+def _places(found: Hypotheses, keep_all: bool) -> Any:
+    """Returns the places int32 [N] of the hypotheses that grow, or of all."""
+    if keep_all:
+        return tf.range(tf.size(found.log_probs))
+    return tf.cast(tf.where(_flat(_grows(found)))[:, 0], tf.int32)
 
 
-def _sample(log_probs: Any, uniforms: Any, config: DecodeConfig) -> Any:
-    """Draws words int32 [B,W] by inverting the cumulative distribution at `uniforms` [B,W].
+def _put(places: Any, values: Any, found: Hypotheses, default: Any) -> Any:
+    """Puts rows' values [N,F] at their places: [B,W,F], `default` elsewhere."""
+    batch, width = tf.shape(found.lengths)[0], found.lengths.shape[1]
+    empty = tf.fill([batch * width, values.shape[1]], tf.cast(default, values.dtype))
+    whole = tf.tensor_scatter_nd_update(empty, places[:, tf.newaxis], values)
+    return _by_image(whole, width)
 
-    Top-k, then nucleus filtering (Holtzman et al. 2020): the likeliest words whose
-    probability together first reaches `top_p`.
-    """
-    vocabulary_size = tf.shape(log_probs)[-1]
-    size = tf.minimum(config.top_k, vocabulary_size) if config.top_k else vocabulary_size
-    values, words = tf.math.top_k(log_probs, size)
-    # Differences to the likeliest word stay finite however low the temperature.
-    probs = tf.nn.softmax((values - values[..., :1]) / config.temperature)
-    if config.top_p < 1:
-        before = tf.cumsum(probs, axis=-1, exclusive=True)
-        probs = tf.where(before < config.top_p, probs, 0.0)
-    cumulative = tf.cumsum(probs, axis=-1)
-    threshold = uniforms[..., tf.newaxis] * cumulative[..., -1:]
-    place = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
-    last = tf.reduce_sum(tf.cast(probs > 0, tf.int32), axis=-1) - 1
-    return tf.gather(words, tf.minimum(place, last), batch_dims=2)
+
+def _flat(nest: Any) -> Any:
+    """Joins the first two axes: nest [B,W,...] -> [B*W,...]."""
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], axis=0)), nest
+    )
+
+
+def _by_image(nest: Any, width: int) -> Any:
+    """Undoes `_flat`: nest [B*W,...] -> [B,W,...]."""
+    return tf.nest.map_structure(
+        lambda x: tf.reshape(x, tf.concat([[-1, width], tf.shape(x)[1:]], axis=0)), nest
+    )
+
+
+def _gather(nest: Any, rows: Any) -> Any:
+    return tf.nest.map_structure(lambda x: tf.gather(x, rows), nest)
 
 
 def _write(token_ids: Any, position: Any, words: Any) -> Any:

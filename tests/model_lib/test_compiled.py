@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from model_lib.compiled import freeze
+from model_lib.compiled import fold_depthwise_factors, freeze
 
 INPUTS = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
 SIGNATURE = [tf.TensorSpec([3, 4], tf.float32)]
@@ -52,3 +53,42 @@ def test_other_shapes_and_types_are_refused(model: keras.Model, wrong: Any) -> N
     frozen = freeze(model, SIGNATURE)
     with pytest.raises((tf.errors.InvalidArgumentError, TypeError, ValueError)):
         frozen(wrong)
+
+
+@pytest.mark.parametrize("multiplier", [1, 2])
+def test_factors_behind_depthwise_convolutions_move_into_their_weights(multiplier):
+    inputs = keras.Input([6, 6, 3])
+    outputs = keras.layers.DepthwiseConv2D(3, depth_multiplier=multiplier, use_bias=False)(inputs)
+    normed = keras.layers.BatchNormalization()(outputs)
+    model = keras.Model(inputs, keras.layers.ReLU(6.0)(normed))
+    generator = np.random.default_rng(3)
+    for variable in model.variables:
+        variable.assign(generator.uniform(0.5, 1.5, variable.shape))
+    signature = [tf.TensorSpec([2, 6, 6, 3], tf.float32)]
+    images = generator.normal(size=[2, 6, 6, 3]).astype(np.float32)
+
+    def encode(batch):
+        return model(batch, training=False)
+
+    plain = tf.function(encode, input_signature=signature, autograph=False)
+    frozen = convert_variables_to_constants_v2(plain.get_concrete_function())
+    changed, moved = fold_depthwise_factors(frozen.graph)
+    assert moved == 1
+    assert len(changed.node) > len(frozen.graph.get_operations())
+    [found] = freeze(encode, signature, model.variables)(images)
+    np.testing.assert_allclose(found, encode(images), rtol=1e-5, atol=1e-5)
+
+
+def test_a_factor_that_others_use_stays():
+    weights = tf.ones([1, 1, 2, 1])
+
+    def twice(batch):
+        convolved = tf.nn.depthwise_conv2d(batch, weights, [1, 1, 1, 1], "SAME")
+        return convolved * tf.constant([2.0, 3.0]), convolved
+
+    signature = [tf.TensorSpec([1, 2, 2, 2], tf.float32)]
+    run = freeze(twice, signature)
+    images = np.arange(8, dtype=np.float32).reshape(1, 2, 2, 2)
+    scaled, same = run(images)
+    np.testing.assert_array_equal(same, images)
+    np.testing.assert_array_equal(scaled, images * [2.0, 3.0])

@@ -1,0 +1,82 @@
+"""From logits to words: which may follow, the best, the likeliest, and random ones.
+
+Takes the logits of a step, float32 [N,V], one row a hypothesis; words that may not follow have
+-inf. Knows neither the network nor the search.
+
+Legend: N rows, V vocabulary size, F words of a row.
+"""
+
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from model_lib.config import DecodeConfig
+
+# The best words are found faster in vocabularies of a multiple of this size.
+GROUP_WORDS = 64
+
+
+class SpecialIds(NamedTuple):
+    """Ids of the words with a meaning of their own."""
+
+    pad: int = 0
+    unknown: int = 1
+    start: int = 2
+    end: int = 3
+
+
+def banned(vocabulary_size: int, position: Any, config: DecodeConfig, ids: SpecialIds) -> Any:
+    """Returns bool [V], true for words that may not follow."""
+    words = tf.range(vocabulary_size)
+    banned = (words == ids.pad) | (words == ids.unknown) | (words == ids.start)
+    return banned | ((words == ids.end) & (position < config.min_length_tokens))
+
+
+def log_probs(values: Any, logits: Any, largest: Any) -> Any:
+    """Log-softmax of some logits, values [N,F], of all, [N,V], whose largest is [N,1]."""
+    return values - largest - tf.math.log(tf.reduce_sum(tf.exp(logits - largest), -1, True))
+
+
+def best_words(logits: Any, count: int) -> tuple[Any, Any]:
+    """`tf.math.top_k` of logits [N,V], in two stages: a scan for the best groups, then in them.
+
+    Of equal logits the first word counts as better, as in `top_k`, so the best words are in
+    the groups whose largest logits are best; these are searched in the vocabulary's order.
+    """
+    groups = logits.shape[-1] // GROUP_WORDS
+    if logits.shape[-1] % GROUP_WORDS or groups <= count:
+        values, words = tf.math.top_k(logits, count)
+        return values, words
+    grouped = tf.reshape(logits, [-1, groups, GROUP_WORDS])
+    _, best = tf.math.top_k(tf.reduce_max(grouped, axis=-1), count)
+    best = tf.sort(best, axis=-1)
+    members = tf.reshape(tf.gather(grouped, best, batch_dims=1), [-1, count * GROUP_WORDS])
+    values, places = tf.math.top_k(members, count)
+    group = tf.gather(best, places // GROUP_WORDS, batch_dims=1)
+    return values, group * GROUP_WORDS + places % GROUP_WORDS
+
+
+def likeliest(logits: Any) -> Any:
+    """Returns the best word int32 [N] of each row."""
+    return tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+
+def sample(logits: Any, uniforms: Any, config: DecodeConfig) -> Any:
+    """Draws words int32 [N] by inverting the cumulative distribution at `uniforms` [N].
+
+    Top-k, then nucleus filtering (Holtzman et al. 2020): the likeliest words whose
+    probability together first reaches `top_p`.
+    """
+    vocabulary_size = tf.shape(logits)[-1]
+    size = tf.minimum(config.top_k, vocabulary_size) if config.top_k else vocabulary_size
+    values, words = tf.math.top_k(logits, size)
+    # Differences to the likeliest word stay finite however low the temperature.
+    probs = tf.nn.softmax((values - values[..., :1]) / config.temperature)
+    if config.top_p < 1:
+        before = tf.cumsum(probs, axis=-1, exclusive=True)
+        probs = tf.where(before < config.top_p, probs, 0.0)
+    cumulative = tf.cumsum(probs, axis=-1)
+    threshold = uniforms[..., tf.newaxis] * cumulative[..., -1:]
+    place = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
+    last = tf.reduce_sum(tf.cast(probs > 0, tf.int32), axis=-1) - 1
+    return tf.gather(words, tf.minimum(place, last), batch_dims=1)

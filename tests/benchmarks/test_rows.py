@@ -1,0 +1,100 @@
+"""The programs' own arithmetic, on made-up measurements."""
+
+import datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks import throughput
+from benchmarks.growth import growth_rows
+from benchmarks.jobs import seconds_an_image, without_start
+from benchmarks.settings import Settings
+from benchmarks.startup import STAGES, startup_rows
+from benchmarks.workers import LAYOUTS, worker_rows
+
+SETTINGS = Settings("photos", images=64, rounds=2, bundle="bundle", batch_size=32)
+
+
+def test_throughput_rows():
+    seconds = {
+        "encoder": [1.0, 2.0],
+        "captioner greedy": [2.0, 4.0],
+        "captioner beam 3": [4.0, 4.0],
+        "job 224x224": [13.0, 21.0],
+        "start 224x224": [3.0, 7.0],
+    }
+    found = throughput.speeds(seconds, SETTINGS, job_images=288)
+    assert found["captioner greedy"] == [32.0, 16.0]
+    assert found["job 224x224"] == [256 / 8, 256 / 16]  # without the median start of 5 s
+    rows = {row.key: row.values for row in throughput.ratio_rows(found)}
+    assert rows == {
+        "captioner": (0.5, 0.5),
+        "captioner_beam": (0.25, 0.5),
+        "job_224": (1.0, 1.0),
+    }
+
+
+def test_too_few_images_are_said():
+    with pytest.raises(SystemExit, match="too few --images"):
+        without_start([3.0, 2.0], [2.5])
+
+
+def test_growth_rows():
+    seconds = {"start": [10.0], "small": [20.0], "large": [121.0]}
+    peaks = {"start": [1], "small": [900_000_000], "large": [950_000_000]}
+    counts = {"start": 10, "small": 110, "large": 1110}
+    time_row, memory_row = growth_rows(seconds, peaks, counts)
+    assert time_row.values == pytest.approx((111 / 1100 / (10 / 100),))
+    assert time_row.is_met is True
+    assert memory_row.values == (50.0,)
+    assert memory_row.what == "peak memory at 1,110 inputs more than at 110"
+
+
+def test_startup_rows_add_up():
+    rows = startup_rows([dict.fromkeys(STAGES, 1.0), dict.fromkeys(STAGES, 2.0)])
+    assert rows[0].values == (7.0, 14.0)
+    assert rows[0].is_met is False
+    assert [row.key for row in rows[1:]] == list(STAGES)
+
+
+def test_worker_rows():
+    each = {"threads": [0.02], "one": [0.03], "two": [0.016], "two_sharing": [0.04]}
+    peaks = {"threads": [800e6], "one": [1000e6], "two": [1700e6], "two_sharing": [2000e6]}
+    rows = {row.key: row.value for row in worker_rows(each, peaks)}
+    assert rows == {
+        "two": pytest.approx(1.25),
+        "two_sharing": pytest.approx(0.5),
+        "memory_two": 700.0,
+        "memory_two_sharing": 1000.0,
+        "memory_one": 1000.0,
+        "memory_threads": 800.0,
+    }
+
+
+def test_layouts_set_threads():
+    assert LAYOUTS["two"].environment() == {
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def test_seconds_an_image_leave_the_first_rows_out(tmp_path):
+    start = datetime.datetime(2026, 11, 23, tzinfo=datetime.timezone.utc)
+    secs = [5.0, 5.0, 7.0, 7.0, 9.0, 9.0]
+    times = [start + datetime.timedelta(seconds=value) for value in secs]
+    (tmp_path / "captions").mkdir()
+    table = pa.table({"captioned_at": pa.array(times, pa.timestamp("us", tz="UTC"))})
+    pq.write_table(table, tmp_path / "captions" / "a.parquet")
+    assert seconds_an_image(tmp_path, warm_up=2) == pytest.approx(1.0)
+    with pytest.raises(SystemExit, match="6 rows; more than 6 are needed"):
+        seconds_an_image(tmp_path, warm_up=6)
+
+
+def test_a_gpu_that_is_not_there_is_said(capsys, monkeypatch):
+    monkeypatch.setattr(throughput.tf.config, "list_physical_devices", lambda kind: [])
+    assert throughput.main(["--device", "gpu"]) == 2
+    shown = capsys.readouterr()
+    assert "TensorFlow sees no GPU here" in shown.err
+    assert all(line in shown.out for line in throughput.GPU_PLAN)
