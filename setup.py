@@ -55,6 +55,9 @@ TRAIN = [
     "protobuf>=6.31.1,<=6.32; python_version < '3.11'",
 ]
 
+# Peers that `python -m benchmarks.peers` measures against.
+BENCH = ["onnxruntime>=1.20,<2", "tensorflow-hub>=0.16.1,<0.17", "tf2onnx>=1.17,<2"]
+
 # The tests train and evaluate a toy, so development includes training, and talk to real servers
 # of gs://, s3:// and BigQuery. Formatter and type checker are held to a minor version: a newer one
 # may judge the same code differently.
@@ -99,7 +102,7 @@ setup(
     },
     include_package_data=False,
     install_requires=BASE,
-    extras_require={"gcp": GCP, "aws": AWS, "train": TRAIN, "dev": DEV},
+    extras_require={"gcp": GCP, "aws": AWS, "bench": BENCH, "train": TRAIN, "dev": DEV},
     entry_points={
         "console_scripts": [
             "caption-images=beam_jobs.caption_images:main",

@@ -78,10 +78,9 @@ def captioner_runs(settings: Settings) -> dict[str, Run]:
     captioner = load_bundle(settings.bundle)
     images = captioning.prepare(captioner, settings)
     size = settings.batch_size
-    encode = captioning.encode_function(captioner, size)
     greedy, beam = captioning.greedy(captioner), captioning.beam(captioner)
     return {
-        "encoder": captioning.over_batches(encode, captioning.stack(images), size),
+        "encoder": captioning.encode_run(captioner, images, size),
         "captioner greedy": captioning.caption_run(captioner, images, greedy, size),
         "captioner beam 3": captioning.caption_run(captioner, images, beam, size),
     }

@@ -56,13 +56,12 @@ def test_beams_stock_way_gives_the_captioners_greedy_captions(
     assert found == {p.name: c[0].text for p, c in zip(paths, ours, strict=True)}
 
 
-def test_onnx_runtime_gives_the_encoders_features(captioner):
+def test_onnx_runtime_gives_the_encoders_features(captioner, photos):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("tf2onnx")
     from benchmarks import peer_onnx
 
-    side = captioner.info.preprocess.image_size
-    pixels = np.random.default_rng(0).integers(0, 256, (2, side, side, 3), np.uint8)
-    ours = captioning.encode_function(captioner, 2)(pixels)
-    theirs = peer_onnx.encode_function(captioner, 2)(pixels)
+    images = [captioner.preprocessor(path.read_bytes()) for path in sorted(photos.iterdir())]
+    ours = captioning.encode(captioner, images)
+    theirs = peer_onnx.encode_function(captioner, len(images))(captioning.stack(images))
     assert peer_onnx.largest_difference(ours, theirs) < 1e-4
