@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -27,7 +27,7 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
     web: "Web"
 
     def do_GET(self) -> None:
-        with self.web.counted(self.path):
+        with self.web.counted(self.path) as self.end_count:
             path = self.path
             if path.startswith("http://"):  # A proxy is asked so.
                 path = "/" + path.split("/", 3)[3]
@@ -42,6 +42,8 @@ class WebHandler(http.server.BaseHTTPRequestHandler):
         return urllib.parse.unquote(self.path.partition("?")[2])
 
     def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        # Before the first byte: once a client has the last one, its next request may overtake us.
+        self.end_count()
         self.send_response(status)
         headers.setdefault("Content_Length", str(len(body)))
         for name, value in headers.items():
@@ -239,16 +241,24 @@ class Web:
         return f"{self.scheme}://{host or self.host}:{self.port}/{path}"
 
     @contextlib.contextmanager
-    def counted(self, path: str) -> Iterator[None]:
+    def counted(self, path: str) -> Iterator[Callable[[], None]]:
+        """Counts a request as under way until the function given is called, or it ends."""
+        under_way = [path]
+
+        def end() -> None:
+            with self._lock:
+                if under_way:
+                    under_way.clear()
+                    self._at_once -= 1
+
         with self._lock:
             self.requests[path] += 1
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
         try:
-            yield
+            yield end
         finally:
-            with self._lock:
-                self._at_once -= 1
+            end()
 
     def stop(self) -> None:
         self.stopping.set()
