@@ -144,7 +144,7 @@ class JobConfig(JsonConfig):
         MODEL,
         "images in one run of the model; auto finds it by trial when the model is loaded; does "
         "not change the captions",
-        32,
+        64,
     )
     workers: int = setting(
         MODEL, "worker processes on this machine, which share its cores; each has its model", 1

@@ -63,7 +63,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self,
         bundle: str,
         decode: DecodeConfig | None = None,
-        batch_size: int = 32,
+        batch_size: int = 64,
         share_model: bool = False,
     ) -> None:
         """Reads what the bundle says of itself, without its weights.

@@ -56,7 +56,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         bundle: str,
         *,
         decode: DecodeConfig | None = None,
-        batch_size: int = 32,
+        batch_size: int = 64,
         share_model: bool = False,
         fetch: FetchConfig | None = None,
         run_id: str = "",

@@ -1,6 +1,6 @@
 """Runs of the captioner and its encoder in memory: uint8 pixels in, captions or features out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -44,28 +44,12 @@ def stack(images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
 
 
 def encode_run(captioner: Captioner, images: Sequence[PreparedImage], batch_size: int) -> Run:
-    """Returns a run of the captioner's own encoder over prepared images, batch by batch."""
+    """Returns a run of the captioner's own encoder, as the captioner runs it."""
 
     def run() -> None:
-        for batch in batches(images, batch_size):
-            encode(captioner, batch)
+        captioner.encode_prepared(images, batch_size)
 
     return run
-
-
-def encode(captioner: Captioner, images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
-    """Returns the features float32 [N,P,C], computed as the captioner computes them.
-
-    By its private method, on purpose: another way to the same numbers may be faster or slower.
-    """
-    features: np.ndarray[Any, Any] = captioner._encode(images, len(images)).numpy()
-    return features
-
-
-def batches(items: Any, batch_size: int) -> Iterator[Any]:
-    """Yields whole batches of a list or an array; what is left over is left out."""
-    for start in range(0, len(items) - batch_size + 1, batch_size):
-        yield items[start : start + batch_size]
 
 
 def caption_run(

@@ -11,9 +11,8 @@ import dataclasses
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +28,6 @@ from model_lib.decoder import build_decoder
 from model_lib.encoder import build_encoder
 
 INCEPTION_SIDE = 299
-ONNX_SMALL_BATCH = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,29 +93,14 @@ def _encoder_runs(captioner: Captioner, settings: Settings) -> tuple[dict[str, R
     """Returns runs of the encoder here and in ONNX Runtime, and how far their features differ."""
     images = captioning.prepare(captioner, settings)
     pixels = captioning.stack(images)
-    runs = {"encoder": captioning.encode_run(captioner, images, settings.batch_size)}
-    for size in _onnx_sizes(settings):
-        onnx = peer_onnx.encode_function(captioner, size)
-        runs[f"ONNX Runtime {size}"] = _over_batches(onnx, pixels, size)
-    ours = captioning.encode(captioner, images[:size])
-    difference = peer_onnx.largest_difference(ours, onnx(pixels[:size]))
-    return (
-        runs,
-        f"the faster of two batch sizes; features differ by {difference:.0e} of the largest",
-    )
-
-
-def _onnx_sizes(settings: Settings) -> tuple[int, ...]:
-    """Returns the batch sizes that ONNX Runtime is tried with: a few images, and ours."""
-    return (min(ONNX_SMALL_BATCH, settings.batch_size), settings.batch_size)
-
-
-def _over_batches(function: Callable[[Any], Any], pixels: Any, size: int) -> Run:
-    def run() -> None:
-        for batch in captioning.batches(pixels, size):
-            function(batch)
-
-    return run
+    runs = {
+        "encoder": captioning.encode_run(captioner, images, settings.batch_size),
+        **peer_onnx.encode_runs(captioner, pixels, settings.batch_size),
+    }
+    some = settings.batch_size
+    theirs = peer_onnx.encode_function(captioner, some)(pixels[:some])
+    difference = peer_onnx.largest_difference(captioner.encode_prepared(images[:some]), theirs)
+    return runs, f"its fastest way; features differ by {difference:.0e} of the largest"
 
 
 def _job_runs(settings: Settings, photos: Path, work: Path) -> dict[str, Run]:
@@ -198,7 +181,7 @@ def _speeds(
     """Returns images a second of each run and round; pipelines without their start."""
     job = jobs.without_start(seconds["job"], seconds["start"])
     stock = jobs.without_start(seconds["stock"], seconds["stock start"])
-    onnx = zip(*(seconds[f"ONNX Runtime {size}"] for size in _onnx_sizes(settings)), strict=True)
+    onnx = zip(*(s for name, s in seconds.items() if name.startswith("ONNX")), strict=True)
     counts = {
         "encoder": settings.images,
         "course": peers.course_images,

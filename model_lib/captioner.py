@@ -3,7 +3,8 @@
 Joins preprocessing, encoder, decoder, decoding and vocabulary. The fast path is two compiled
 graphs with the weights frozen into constants: the encoder's, uint8 pixels -> features, and one
 for each decode settings, features -> words. A CPU encodes a few images at a time, which then
-stay in its cache, and draws the words of a batch together; a GPU does both in whole batches.
+stay in its cache, draws the words of many together, and does so in as many streams as it has
+cores; a GPU takes whole batches.
 
 Legend: B batch, S image side in pixels, P positions of the feature map, C its channels,
 N captions an image, T most tokens drawn.
@@ -27,6 +28,7 @@ from model_lib.errors import ConfigError
 from model_lib.fast_decoder import FastDecoder
 from model_lib.next_words import SpecialIds
 from model_lib.preprocessing import PreparedImage, Preprocessor
+from model_lib.streams import Streams, cpu_streams
 from model_lib.tokenizer import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Tokenizer
 
 SPECIAL_IDS = SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
@@ -80,6 +82,7 @@ class Captioner:
         self.tokenizer = tokenizer
         self.preprocessor = Preprocessor(info.preprocess)
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._streams = Streams(1 if self._on_gpu else cpu_streams())
         self._compiled: dict[int | str, Graph] = {}
         self._compile_lock = threading.Lock()
 
@@ -87,7 +90,7 @@ class Captioner:
         self,
         images: Sequence[bytes],
         decode: DecodeConfig | None = None,
-        batch_size: int = 32,
+        batch_size: int = 64,
     ) -> list[list[Caption]]:
         """Captions encoded images.
 
@@ -111,22 +114,43 @@ class Captioner:
         self,
         images: Sequence[PreparedImage],
         decode: DecodeConfig | None = None,
-        batch_size: int = 32,
+        batch_size: int = 64,
     ) -> list[list[Caption]]:
         """Captions images that `self.preprocessor` has decoded; else as `caption_bytes`."""
-        if batch_size < 1:
-            raise ConfigError(f"batch_size is {batch_size}; expected at least 1")
-        if not images:
-            return []
+        _check_batch_size(batch_size)
         decode = decode or self.info.decode
-        captions: list[list[Caption]] = []
-        for start in range(0, len(images), batch_size):
-            chunk = images[start : start + batch_size]
-            features = self._encode(chunk, batch_size)
-            outputs = self._decoder_graph(decode)(features, _uniforms_of(chunk, decode))
+
+        def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
+            features = self._encode(part, batch_size)
+            outputs = self._decoder_graph(decode)(features, _uniforms_of(part, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
-            captions.extend(self._captions_of(found, row) for row in range(len(chunk)))
-        return captions
+            return [self._captions_of(found, row) for row in range(len(part))]
+
+        parts = self._streams.map(caption, images, batch_size)
+        return [captions for part in parts for captions in part]
+
+    def encode_prepared(
+        self, images: Sequence[PreparedImage], batch_size: int = 64
+    ) -> np.ndarray[Any, Any]:
+        """Encodes images that `self.preprocessor` has decoded, as `caption_prepared` does.
+
+        Args:
+            images: at least one.
+            batch_size: images in one run of the network.
+
+        Returns:
+            The encoder's features float32 [B,P,C].
+
+        Raises:
+            ConfigError: for a batch size below 1.
+        """
+        _check_batch_size(batch_size)
+
+        def encode(part: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
+            features: np.ndarray[Any, Any] = self._encode(part, batch_size).numpy()
+            return features
+
+        return np.concatenate(self._streams.map(encode, images, batch_size))
 
     def _encode(self, images: Sequence[PreparedImage], batch_size: int) -> Any:
         """Returns the features float32 [B,P,C] of up to `batch_size` images."""
@@ -197,6 +221,11 @@ class Captioner:
             if key not in self._compiled:
                 self._compiled[key] = make()
             return self._compiled[key]
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise ConfigError(f"batch_size is {batch_size}; expected at least 1")
 
 
 def _stack(images: Sequence[PreparedImage], size: int) -> np.ndarray[Any, Any]:

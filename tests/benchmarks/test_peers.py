@@ -62,6 +62,6 @@ def test_onnx_runtime_gives_the_encoders_features(captioner, photos):
     from benchmarks import peer_onnx
 
     images = [captioner.preprocessor(path.read_bytes()) for path in sorted(photos.iterdir())]
-    ours = captioning.encode(captioner, images)
+    ours = captioner.encode_prepared(images)
     theirs = peer_onnx.encode_function(captioner, len(images))(captioning.stack(images))
     assert peer_onnx.largest_difference(ours, theirs) < 1e-4

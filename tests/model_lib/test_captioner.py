@@ -11,6 +11,7 @@ from model_lib.bundle import load_bundle
 from model_lib.captioner import SPECIAL_IDS, Caption, Captioner, _uniforms
 from model_lib.config import DecodeConfig
 from model_lib.errors import ConfigError, EmptyImageError, TruncatedImageError
+from model_lib.streams import Streams
 from model_lib.tokenizer import END_ID, START_ID
 from tests.toy import TOY_CAPTIONS, make_toy_bundle
 
@@ -185,3 +186,25 @@ def test_threads_share_one_graph(toy_bundle: str, photos: list[bytes]) -> None:
     assert results[0] == results[1] == results[2]
     captioner.caption_bytes(photos[:1], GREEDY.replace(seed=9), batch_size=2)
     assert len(captioner._compiled) == 2  # the encoder and the decoder
+
+
+def test_features_are_the_encoder_s(captioner: Captioner, photos: list[bytes]) -> None:
+    prepared = [captioner.preprocessor(data) for data in photos]
+    pixels = np.stack([image.pixels for image in prepared]).astype(np.float32)
+    expected = captioner.encoder.predict(pixels, verbose=0)
+    for batch_size in (3, 64):
+        features = captioner.encode_prepared(prepared, batch_size)
+        np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ConfigError, match="batch_size is 0; expected at least 1"):
+        captioner.encode_prepared(prepared, 0)
+
+
+def test_streams_change_no_caption(
+    captioner: Captioner, photos: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared = [captioner.preprocessor(data) for data in photos * 3]
+    for streams in (1, 4):
+        monkeypatch.setattr(captioner, "_streams", Streams(streams))
+        for decode in (GREEDY, BEAM, SAMPLE):
+            expected = captioner.caption_prepared(prepared, decode, batch_size=7)
+            check_equal(captioner.caption_prepared(prepared, decode, batch_size=64), expected)
