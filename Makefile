@@ -19,7 +19,7 @@ SOURCES := model_lib beam_jobs train tests benchmarks setup.py
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format bench bqemulator system-tools clean
+.PHONY: help demo test check lint types format bench bench-update bench-all bqemulator system-tools clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ $(VENV)/.installed-job: setup.py pyproject.toml | $(BIN)/python
 $(VENV)/.installed-dev: setup.py pyproject.toml | $(BIN)/python
 	$(PIP_INSTALL) --editable '.[train,dev]'
 	@touch $@ $(VENV)/.installed-job
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(PIP_INSTALL) --editable '.[bench]'
+	@touch $@
 
 demo: $(VENV)/.installed-job  ## caption the sample photos into build/demo
 	@rm -rf $(DEMO_OUTPUT)
@@ -62,6 +66,12 @@ format: $(VENV)/.installed-dev  ## rewrite the sources as ruff wants them
 
 bench: $(VENV)/.installed-dev  ## a few ratios of speed against benchmarks/baseline.json
 	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -W ignore -m benchmarks.short
+
+bench-update: $(VENV)/.installed-dev  ## measure the baseline anew, after a change that is meant
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -W ignore -m benchmarks.short --update
+
+bench-all: $(VENV)/.installed-bench  ## everything in docs/performance.md, on a quiet machine
+	TF_CPP_MIN_LOG_LEVEL=2 $(BIN)/python -W ignore -m benchmarks.all
 
 # The tests' BigQuery has other dependencies than we have, so it gets an environment of its own;
 # DuckDB looks for its extensions below $HOME.

@@ -146,6 +146,11 @@ class JobConfig(JsonConfig):
         "not change the captions",
         64,
     )
+    precision: Literal["float32", "bfloat16", "float16"] = setting(
+        MODEL,
+        "of the encoder's arithmetic; 16 bits are for GPUs, and change a few captions",
+        "float32",
+    )
     workers: int = setting(
         MODEL, "worker processes on this machine, which share its cores; each has its model", 1
     )

@@ -144,7 +144,8 @@ def measure_speed(rows: Sequence[InputRow], config: JobConfig, measurement: Meas
 def _handler(config: JobConfig) -> CaptionModelHandler:
     bundle = config.bundle or default_bundle_path()
     info = read_bundle_info(bundle, storage.open_read)
-    return CaptionModelHandler(bundle, config.decode_config(info.decode), config.batch_size)
+    decode = config.decode_config(info.decode)
+    return CaptionModelHandler(bundle, decode, config.batch_size, precision=config.precision)
 
 
 def _batches(

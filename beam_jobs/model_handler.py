@@ -32,7 +32,7 @@ from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
-from model_lib.config import DecodeConfig
+from model_lib.config import DecodeConfig, Precision
 from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         decode: DecodeConfig | None = None,
         batch_size: int = 64,
         share_model: bool = False,
+        precision: Precision = "float32",
     ) -> None:
         """Reads what the bundle says of itself, without its weights.
 
@@ -75,6 +76,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
                 is loaded.
             share_model: one copy of the model for all worker processes of a machine, which
                 costs a transfer of pixels between processes.
+            precision: of the encoder's arithmetic.
 
         Raises:
             BundleError: where there is no bundle.
@@ -86,6 +88,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self.info = read_bundle_info(bundle, storage.open_read)
         self.decode = decode or self.info.decode
         self.batch_size = batch_size
+        self.precision = precision
         self._decoder: ImageDecoder | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,7 +115,9 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
             BundleError: where the bundle is damaged, or another than when the job started.
         """
         allow_memory_growth()
-        captioner = load_bundle(self._folder or default_bundle_path(), storage.open_read)
+        captioner = load_bundle(
+            self._folder or default_bundle_path(), storage.open_read, self.precision
+        )
         if captioner.info.fingerprint != self.info.fingerprint:
             raise BundleError(
                 f"{self.bundle}: was replaced while the job ran: fingerprint "

@@ -111,6 +111,7 @@ class CaptionAndCommit(beam.PTransform[Any, Any]):
                 plan.bundle,
                 decode=plan.decode,
                 batch_size=config.batch_size,
+                precision=config.precision,
                 share_model=config.share_model or config.accelerator is not None,
                 fetch=config.fetch_config(),
                 run_id=plan.run_id,

@@ -35,7 +35,7 @@ from beam_jobs.inputs.rows import InputRow
 from beam_jobs.model_handler import CaptionModelHandler
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import Failure, Row, RunStamp
-from model_lib.config import DecodeConfig
+from model_lib.config import DecodeConfig, Precision
 
 FAILURES_TAG = "failures"
 TaggedRow = tuple[str, Row]
@@ -58,6 +58,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         decode: DecodeConfig | None = None,
         batch_size: int = 64,
         share_model: bool = False,
+        precision: Precision = "float32",
         fetch: FetchConfig | None = None,
         run_id: str = "",
         carried_columns: Sequence[str] = (),
@@ -70,6 +71,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             decode: how captions are drawn; by default as the bundle says.
             batch_size: most images in one run of the model; does not change the captions.
             share_model: one copy of the model for all worker processes of a machine.
+            precision: of the encoder's arithmetic; 16 bits are for GPUs.
             fetch: time and size limits of reading; unused for elements that bring their bytes.
             run_id: goes into every row.
             carried_columns: names of the values that an `InputRow` carries.
@@ -79,7 +81,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             BundleError: where there is no bundle.
         """
         super().__init__()
-        self._handler = CaptionModelHandler(bundle, decode, batch_size, share_model)
+        self._handler = CaptionModelHandler(bundle, decode, batch_size, share_model, precision)
         self._fetch = fetch or FetchConfig()
         self._progress = progress or ProgressSender()
         self._carried_columns = tuple(carried_columns)

@@ -4,8 +4,9 @@
     python -m benchmarks.short --update    writes benchmarks/baseline.json anew
 
 On the sample photos of the repository, so that it runs anywhere. A ratio that rose, or is new, is
-only shown; where one fell, all are measured once more and the better values count, because a busy
-minute of a shared machine is no change of the code.
+only shown. A busy minute of a shared machine is no change of the code: where a ratio fell, all are
+measured up to twice more and the best values count, and a baseline is the lower of two
+measurements.
 """
 
 import dataclasses
@@ -37,6 +38,7 @@ from model_lib.bundle import load_bundle
 BASELINE = Path(__file__).parent / "baseline.json"
 TOLERANCE = 0.30
 COURSE_IMAGES = 6
+MOST_MEASUREMENTS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,28 +95,36 @@ def judge(
     """Compares with the stored baseline, or stores a new one.
 
     Args:
-        measure_now: gives ratios by name; called again where one has fallen.
+        measure_now: gives ratios by name; called again where one has fallen, and for a baseline.
         update: whether to store them.
         baseline: the file.
 
     Returns:
-        0; 1 where a ratio fell by more than 30 %, twice.
+        0; 1 where a ratio fell by more than 30 % in each of three measurements.
     """
     measured = measure_now()
     if update:
+        measured = _each(min, measured, measure_now())
         baseline.write_text(json.dumps(_stored(measured), indent=1) + "\n")
         print(f"{baseline}: written")
         return 0
     stored: dict[str, float] = json.loads(baseline.read_text())["ratios"]
     comparisons = compare(stored, measured)
-    if any(comparison.has_fallen for comparison in comparisons):
+    for _ in range(MOST_MEASUREMENTS - 1):
+        if not any(comparison.has_fallen for comparison in comparisons):
+            break
         print("a ratio has fallen; measuring once more", file=sys.stderr)
-        again = measure_now()
-        better = {name: max(value, again[name]) for name, value in measured.items()}
-        comparisons = compare(stored, better)
+        measured = _each(max, measured, measure_now())
+        comparisons = compare(stored, measured)
     print(f"{'ratio':<24}{'baseline':>9}{'now':>9}{'change':>9}")
     print(*(comparison.line() for comparison in comparisons), sep="\n")
     return int(any(comparison.has_fallen for comparison in comparisons))
+
+
+def _each(
+    choose: Callable[[float, float], float], one: Mapping[str, float], other: Mapping[str, float]
+) -> dict[str, float]:
+    return {name: choose(value, other[name]) for name, value in one.items()}
 
 
 def _stored(measured: Mapping[str, float]) -> dict[str, Any]:

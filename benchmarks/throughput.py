@@ -18,12 +18,15 @@ from benchmarks.results import Report, Row, make_report, publish
 from benchmarks.settings import Settings, link_photos, make_parser, settings_from, write_jpegs
 from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.bundle import load_bundle
+from model_lib.config import Precision
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
+SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")
 GPU_PLAN = (
     "encoder alone, captioner greedy and of beam width 3, pixels in memory, on the device",
+    "captioner greedy with the encoder in bfloat16 and in float16",
     "whole job, 224x224 and 640x480 JPEG files to Parquet, hosts decoding beside the device",
-    "each of them at --batch_size 32; repeat with 64, 128, 256 and 512 to find the knee",
+    "each of them at --batch_size 64; repeat with 128, 256 and 512 to find the knee",
 )
 
 
@@ -37,7 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     settings = settings_from(arguments)
     with tempfile.TemporaryDirectory(prefix="throughput-") as work:
-        report = measure(settings, arguments.job_images or settings.images, Path(work), argv)
+        precisions = SIXTEEN_BITS if arguments.device == "gpu" else ()
+        job_images = arguments.job_images or settings.images
+        report = measure(settings, job_images, Path(work), argv, precisions)
     publish(report, settings.json)
     return 0
 
@@ -54,7 +59,11 @@ def _has_gpu() -> bool:
 
 
 def measure(
-    settings: Settings, job_images: int, work: Path, argv: Sequence[str] | None = None
+    settings: Settings,
+    job_images: int,
+    work: Path,
+    argv: Sequence[str] | None = None,
+    precisions: Sequence[Precision] = (),
 ) -> Report:
     """Measures all rows.
 
@@ -63,8 +72,13 @@ def measure(
         job_images: files of the whole job.
         work: an empty folder for files.
         argv: the command line, for the report.
+        precisions: of the encoder, each against float32.
     """
-    runs = {**captioner_runs(settings), **job_runs(settings, job_images, work, SIZES)}
+    runs = {
+        **captioner_runs(settings),
+        **precision_runs(settings, precisions),
+        **job_runs(settings, job_images, work, SIZES),
+    }
     seconds = measure_in_turn(runs, settings.rounds)
     found = speeds(seconds, settings, job_images)
     rows = ratio_rows(found)
@@ -84,6 +98,18 @@ def captioner_runs(settings: Settings) -> dict[str, Run]:
         "captioner greedy": captioning.caption_run(captioner, images, greedy, size),
         "captioner beam 3": captioning.caption_run(captioner, images, beam, size),
     }
+
+
+def precision_runs(settings: Settings, precisions: Sequence[Precision]) -> dict[str, Run]:
+    """Returns runs of the captioner, greedy, with the encoder in other precisions."""
+    runs = {}
+    for precision in precisions:
+        captioner = load_bundle(settings.bundle, precision=precision)
+        images = captioning.prepare(captioner, settings)
+        runs[f"captioner {precision}"] = captioning.caption_run(
+            captioner, images, captioning.greedy(captioner), settings.batch_size
+        )
+    return runs
 
 
 def job_runs(
@@ -123,6 +149,10 @@ def ratio_rows(found: Mapping[str, list[float]]) -> list[Row]:
         ("captioner_beam", "the same with beam width 3", found["captioner beam 3"], 0.70),
     ]
     made = [Row(k, what, paired_ratios(v, found["encoder"]), "ratio", t) for k, what, v, t in rows]
+    for precision in SIXTEEN_BITS:
+        if values := found.get(f"captioner {precision}"):
+            what = f"captioner, greedy, encoder in {precision} / in float32"
+            made.append(Row(precision, what, paired_ratios(values, greedy), "ratio"))
     jobs_rows = [
         ("job_224", "whole job, 224x224 JPEG files / captioner in memory", "job 224x224", 0.90),
         ("job_640", "the same with 640x480 JPEG files", "job 640x480", 0.80),

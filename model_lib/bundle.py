@@ -26,7 +26,7 @@ from model_lib.bundle_info import (
     info_from_bytes,
     info_to_bytes,
 )
-from model_lib.config import DecodeConfig, ModelConfig, PreprocessConfig
+from model_lib.config import DecodeConfig, ModelConfig, Precision, PreprocessConfig
 from model_lib.errors import BundleError, CaptioningError
 from model_lib.tokenizer import Tokenizer
 
@@ -62,17 +62,21 @@ def read_bundle_info(path: str, open_file: OpenFile | None = None) -> BundleInfo
     return info_from_bytes(_read(path, INFO_FILE, open_file or _open_any), _join(path, INFO_FILE))
 
 
-def load_bundle(path: str, open_file: OpenFile | None = None) -> "Captioner":
+def load_bundle(
+    path: str, open_file: OpenFile | None = None, precision: Precision = "float32"
+) -> "Captioner":
     """Loads a captioner.
 
     Args:
         path: folder of the bundle, local or on any file system that `open_file` reads.
         open_file: as for `read_bundle_info`.
+        precision: of the encoder's arithmetic. 16 bits are for GPUs; they change a few captions.
 
     Returns:
         The captioner, its weights in memory as float32.
 
     Raises:
+        ConfigError: for an unknown precision.
         BundleError: naming the file that is missing, damaged or does not fit the others.
     """
     from model_lib.captioner import Captioner
@@ -92,7 +96,7 @@ def load_bundle(path: str, open_file: OpenFile | None = None) -> "Captioner":
         with _naming(path, DECODER_FILE):
             decoder = build_decoder(info.model, len(tokenizer), encoder.output_shape[1:])
             decoder.load_weights(_write(folder, DECODER_FILE, files[DECODER_FILE]))
-    return Captioner(info, encoder, decoder, tokenizer)
+    return Captioner(info, encoder, decoder, tokenizer, precision)
 
 
 def save_bundle(

@@ -22,11 +22,12 @@ import tensorflow as tf
 from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
 from model_lib.compiled import freeze
-from model_lib.config import DecodeConfig
+from model_lib.config import DecodeConfig, Precision
 from model_lib.decoder import CaptionDecoder
 from model_lib.errors import ConfigError
 from model_lib.fast_decoder import FastDecoder
 from model_lib.next_words import SpecialIds
+from model_lib.precision import in_precision
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
 from model_lib.tokenizer import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Tokenizer
@@ -67,6 +68,7 @@ class Captioner:
         encoder: keras.Model,
         decoder: CaptionDecoder,
         tokenizer: Tokenizer,
+        precision: Precision = "float32",
     ) -> None:
         """Joins the parts.
 
@@ -75,6 +77,10 @@ class Captioner:
             encoder: images [B,S,S,3] (0..255) -> features float32 [B,P,C].
             decoder: built for these features and this vocabulary.
             tokenizer: the vocabulary.
+            precision: of the encoder's arithmetic; features, words and scores are float32.
+
+        Raises:
+            ConfigError: for an unknown precision.
         """
         self.info = info
         self.encoder = encoder
@@ -83,6 +89,7 @@ class Captioner:
         self.preprocessor = Preprocessor(info.preprocess)
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
         self._streams = Streams(1 if self._on_gpu else cpu_streams())
+        self._computed = in_precision(encoder, precision)
         self._compiled: dict[int | str, Graph] = {}
         self._compile_lock = threading.Lock()
 
@@ -183,10 +190,11 @@ class Captioner:
         side = self.info.preprocess.image_size
 
         def encode(pixels: Any) -> Any:
-            return self.encoder(tf.cast(pixels, tf.float32), training=False)
+            features = self._computed(tf.cast(pixels, tf.float32), training=False)
+            return tf.cast(features, tf.float32)
 
         signature = [tf.TensorSpec([size, side, side, 3], tf.uint8)]
-        return self._once(size, lambda: freeze(encode, signature, self.encoder.variables))
+        return self._once(size, lambda: freeze(encode, signature, self._computed.variables))
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
         """Returns the compiled decoder for decode settings, made once."""

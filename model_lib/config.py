@@ -13,6 +13,8 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 from model_lib.errors import ConfigError
 
+# Of the encoder's arithmetic.
+Precision = Literal["float32", "bfloat16", "float16"]
 ConfigT = TypeVar("ConfigT", bound="JsonConfig")
 _TYPES: dict[type, tuple[type, str]] = {
     bool: (bool, "true or false"),

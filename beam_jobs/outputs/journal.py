@@ -56,12 +56,14 @@ class Identity(JsonConfig):
         decode: decode settings as canonical JSON.
         carried_columns: the carried columns, as `name type, name type`.
         output_format: of the published tables.
+        precision: of the encoder's arithmetic.
     """
 
     model_fingerprint: str
     decode: str
     carried_columns: str = ""
     output_format: str = "parquet"
+    precision: str = "float32"
 
     def digest(self) -> str:
         """Returns a short name that equal identities share."""

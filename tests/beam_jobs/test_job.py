@@ -156,6 +156,18 @@ def test_other_settings_are_refused_or_computed_anew(settings, tmp_path):
     assert [run["captions"] for run in manifest["runs"]] == [0, 2]
 
 
+def test_another_precision_is_another_job(settings, tmp_path):
+    manifest = job.run(prepare(settings), OPTIONS)
+    assert manifest["identity"]["precision"] == "float32"
+    message = "precision: earlier runs float32, this one bfloat16"
+    with pytest.raises(ConfigError, match=message):
+        prepare(settings, resume=True, precision="bfloat16")
+    changes = {"resume": True, "recompute": True, "precision": "bfloat16"}
+    manifest = job.run(prepare(settings, **changes), OPTIONS)
+    assert manifest["identity"]["precision"] == "bfloat16"
+    assert [run["captions"] for run in manifest["runs"]] == [0, 2]
+
+
 def test_json_lines_are_resumed_too(settings, tmp_path):
     changes = {"output_format": "jsonl", "resume": True}
     job.run(prepare(settings, **changes), OPTIONS)

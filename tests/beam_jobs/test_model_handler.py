@@ -149,6 +149,12 @@ def test_no_caption_at_all_is_a_failure(toy_bundle, captioner):
     assert (failure.stage, failure.error_type) == ("caption", "NoCaptionError")
 
 
+def test_the_precision_reaches_the_captioner(toy_bundle):
+    model = CaptionModelHandler(toy_bundle, precision="float16").load_model()
+    assert model._captioner._computed.compute_dtype == "float16"
+    assert model._captioner.encoder.compute_dtype == "float32"
+
+
 def test_metrics_and_sharing_are_as_set(toy_bundle):
     handler = CaptionModelHandler(toy_bundle, batch_size=7, share_model=True)
     assert handler.share_model_across_processes()

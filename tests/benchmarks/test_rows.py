@@ -21,6 +21,7 @@ def test_throughput_rows():
         "encoder": [1.0, 2.0],
         "captioner greedy": [2.0, 4.0],
         "captioner beam 3": [4.0, 4.0],
+        "captioner float16": [1.0, 1.0],
         "job 224x224": [13.0, 21.0],
         "start 224x224": [3.0, 7.0],
     }
@@ -31,6 +32,7 @@ def test_throughput_rows():
     assert rows == {
         "captioner": (0.5, 0.5),
         "captioner_beam": (0.25, 0.5),
+        "float16": (2.0, 4.0),
         "job_224": (1.0, 1.0),
     }
 

@@ -34,6 +34,13 @@ def test_a_busy_minute_does_not_fail(baseline, capsys):
     ]
 
 
+@pytest.mark.parametrize(("busy", "code"), [(2, 0), (3, 1)])
+def test_three_busy_minutes_are_a_fall(baseline, busy, code):
+    turns = iter([{"job / captioner": 0.4, "beam 3 / encoder": 0.5}] * busy)
+    later = {"job / captioner": 1.0, "beam 3 / encoder": 0.5}
+    assert judge(lambda: next(turns, later), update=False, baseline=baseline) == code
+
+
 @pytest.mark.parametrize("now", [0.7, 0.71, 1.0, 5.0])
 def test_noise_and_rises_do_not_fail(baseline, now):
     measured = {"job / captioner": now, "beam 3 / encoder": 0.36}
@@ -51,7 +58,8 @@ def test_new_and_gone_ratios_are_shown_and_do_not_fail(baseline, capsys):
 
 def test_update_stores_what_is_then_compared_with(baseline):
     measured = {"job / captioner": 0.31234}
-    assert judge(lambda: measured, update=True, baseline=baseline) == 0
+    turns = iter([{"job / captioner": 0.9}, measured])
+    assert judge(lambda: next(turns), update=True, baseline=baseline) == 0
     stored = json.loads(baseline.read_text())
     assert stored["ratios"] == {"job / captioner": 0.312}
     assert set(stored) == {"command", "date", "machine", "ratios"}
