@@ -68,7 +68,11 @@ def prepare(config: JobConfig, options: PipelineOptions) -> JobPlan:
     carried = carried_columns(inputs, config.carry_columns)
     inputs = tuple(spec.with_carried(carried) for spec in inputs)
     identity = Identity(
-        info.fingerprint, decode.to_json(), journal.columns_text(carried), config.output_format
+        info.fingerprint,
+        decode.to_json(),
+        journal.columns_text(carried),
+        config.output_format,
+        style=config.caption_style().to_json(),
     )
     captions, failures = tables_of(carried)
     if config.output_table:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import records, storage
+from beam_jobs.config import RAW
 from beam_jobs.records import Table
 from model_lib.config import JsonConfig
 from model_lib.errors import ConfigError
@@ -56,12 +57,14 @@ class Identity(JsonConfig):
         decode: decode settings as canonical JSON.
         carried_columns: the carried columns, as `name type, name type`.
         output_format: of the published tables.
+        style: what rows say beside the raw caption, as canonical JSON.
     """
 
     model_fingerprint: str
     decode: str
     carried_columns: str = ""
     output_format: str = "parquet"
+    style: str = RAW.to_json()
 
     def digest(self) -> str:
         """Returns a short name that equal identities share."""
