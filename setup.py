@@ -46,6 +46,7 @@ TRAIN = [
     "importlib-resources>=6,<8",
     "matplotlib>=3.9,<4",
     "pycocoevalcap>=1.2,<2",
+    "scipy>=1.13,<2",
     # Keras' callback writes its logs with it; TensorFlow 2.21 no longer brings it along.
     "tensorboard>=2.20,<3",
     "tensorflow-datasets>=4.9.7,<5",

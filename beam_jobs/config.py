@@ -5,6 +5,7 @@ metadata holds the flag's group and help text, so that no flag can be forgotten 
 """
 
 import dataclasses
+import math
 import os
 from typing import Any, Literal
 
@@ -39,6 +40,30 @@ def setting(group: str, text: str, default: Any = dataclasses.MISSING) -> Any:
         default: value where the flag is left out; without one the flag is required.
     """
     return dataclasses.field(default=default, metadata={"group": group, "help": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptionStyle(JsonConfig):
+    """What rows say beside the raw caption.
+
+    Attributes:
+        language_style: `sentence` fills the column of that name.
+        min_score: a best caption with a lower score has low confidence; None leaves it open.
+    """
+
+    language_style: Literal["raw", "sentence"] = "raw"
+    min_score: float | None = None
+
+    def __post_init__(self) -> None:
+        """Validates; raises `ConfigError`."""
+        if self.min_score is not None and not -math.inf < self.min_score <= 0:
+            raise ConfigError(
+                f"--min_score is {self.min_score}; expected at most 0: a score is the mean natural "
+                "log-probability of a caption's tokens"
+            )
+
+
+RAW = CaptionStyle()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +198,14 @@ class JobConfig(JsonConfig):
         None,
     )
     num_captions: int | None = setting(CAPTIONS, "captions an image", None)
+    language_style: Literal["raw", "sentence"] = setting(
+        CAPTIONS, "sentence: 'A dog runs.' in the column `sentence`, beside 'a dog runs'", "raw"
+    )
+    min_score: float | None = setting(
+        CAPTIONS,
+        "best captions with a lower score get `low_confidence`; a score is a mean log-probability",
+        None,
+    )
     temperature: float | None = setting(
         CAPTIONS,
         "above 1 is bolder, below 1 safer (sample)",
@@ -257,6 +290,11 @@ class JobConfig(JsonConfig):
         if self.limit is not None:
             self._check_range("limit", 1)
         self.fetch_config()
+        self.caption_style()
+
+    def caption_style(self) -> CaptionStyle:
+        """Returns what rows say beside the raw caption."""
+        return CaptionStyle(self.language_style, self.min_score)
 
     def fetch_config(self) -> FetchConfig:
         """Returns how images are read."""

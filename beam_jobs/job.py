@@ -73,6 +73,7 @@ def prepare(config: JobConfig, options: PipelineOptions) -> JobPlan:
         journal.columns_text(carried),
         config.output_format,
         config.precision,
+        config.caption_style().to_json(),
     )
     captions, failures = tables_of(carried)
     if config.output_table:

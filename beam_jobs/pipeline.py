@@ -115,6 +115,7 @@ class CaptionAndCommit(beam.PTransform[Any, Any]):
                 share_model=config.share_model or config.accelerator is not None,
                 fetch=config.fetch_config(),
                 run_id=plan.run_id,
+                style=config.caption_style(),
                 carried_columns=[column.name for column in plan.carried],
                 progress=self._progress,
             )

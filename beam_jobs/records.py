@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pyarrow as pa
 
+from beam_jobs.config import RAW, CaptionStyle
 from beam_jobs.inputs.carried_types import arrow_to_bigquery
+from model_lib.sentences import as_sentence
 
 if TYPE_CHECKING:
     from model_lib.captioner import Caption
@@ -49,7 +51,7 @@ class Column:
         type: its type, or that of its elements where it is repeated.
         description: what it means, units included.
         repeated: whether a value is a list.
-        nullable: whether a value may be missing; never so in columns of our own.
+        nullable: whether a value may be missing; of our own columns, those that a flag fills.
         fields: what a struct holds.
         arrow: the type itself, for a column of type `arrow`, which came with the input.
     """
@@ -136,6 +138,10 @@ CAPTIONS = Table(
         ),
         Column("num_tokens", "int32", "tokens of the best caption, the end token included"),
         Column("finished", "bool", "false where the length limit cut the best caption"),
+        Column("sentence", "string", "the caption as a sentence; null if not asked", nullable=True),
+        Column(
+            "low_confidence", "bool", "score below --min_score; null if not asked", nullable=True
+        ),
         Column("width", "int32", "of the original in pixels, after EXIF orientation"),
         Column("height", "int32", "of the original in pixels, after EXIF orientation"),
         Column("format", "string", "jpeg, png, webp, gif or bmp"),
@@ -238,6 +244,7 @@ def caption_row(
     stamp: RunStamp,
     captioned_at: datetime.datetime,
     carried_columns: Sequence[str] = (),
+    style: CaptionStyle = RAW,
 ) -> Row:
     """Returns the row of table `CAPTIONS` for a captioned image."""
     best = image.captions[0]
@@ -252,6 +259,8 @@ def caption_row(
         ],
         "num_tokens": best.num_tokens,
         "finished": best.finished,
+        "sentence": as_sentence(best.text) if style.language_style == "sentence" else None,
+        "low_confidence": None if style.min_score is None else best.score < style.min_score,
         "width": image.width,
         "height": image.height,
         "format": image.format,

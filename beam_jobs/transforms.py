@@ -18,7 +18,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs import records
-from beam_jobs.config import FetchConfig
+from beam_jobs.config import RAW, CaptionStyle, FetchConfig
 from beam_jobs.counters import (
     BYTES_READ,
     CAPTIONS,
@@ -61,6 +61,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         precision: Precision = "float32",
         fetch: FetchConfig | None = None,
         run_id: str = "",
+        style: CaptionStyle = RAW,
         carried_columns: Sequence[str] = (),
         progress: ProgressSender | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             precision: of the encoder's arithmetic; 16 bits are for GPUs.
             fetch: time and size limits of reading; unused for elements that bring their bytes.
             run_id: goes into every row.
+            style: what rows say beside the raw caption.
             carried_columns: names of the values that an `InputRow` carries.
             progress: where to report how far the work is; nowhere by default.
 
@@ -83,6 +85,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         super().__init__()
         self._handler = CaptionModelHandler(bundle, decode, batch_size, share_model, precision)
         self._fetch = fetch or FetchConfig()
+        self._style = style
         self._progress = progress or ProgressSender()
         self._carried_columns = tuple(carried_columns)
         self._stamp = RunStamp(
@@ -98,7 +101,8 @@ class CaptionRows(beam.PTransform[Any, Any]):
             inputs
             | "ReadImages" >> beam.ParDo(ReadImages(self._fetch))
             | "Caption" >> RunInference(self._handler)
-            | "MakeRows" >> beam.ParDo(MakeRows(self._stamp, self._progress, self._carried_columns))
+            | "MakeRows"
+            >> beam.ParDo(MakeRows(self._stamp, self._progress, self._carried_columns, self._style))
         )
         return rows
 
@@ -189,12 +193,17 @@ class MakeRows(beam.DoFn):
     """An outcome -> (name of its table, its row)."""
 
     def __init__(
-        self, stamp: RunStamp, progress: ProgressSender, carried_columns: Sequence[str] = ()
+        self,
+        stamp: RunStamp,
+        progress: ProgressSender,
+        carried_columns: Sequence[str] = (),
+        style: CaptionStyle = RAW,
     ) -> None:
         """Keeps what every row carries, and where to report."""
         self._stamp = stamp
         self._progress = progress
         self._carried = carried_columns
+        self._style = style
 
     def process(self, outcome: PredictionResult | Failure) -> Iterable[TaggedRow]:
         """Makes and counts one row."""
@@ -208,7 +217,7 @@ class MakeRows(beam.DoFn):
         else:
             count(CAPTIONS)
             self._progress.add(done=1)
-            row = records.caption_row(result, self._stamp, now, self._carried)
+            row = records.caption_row(result, self._stamp, now, self._carried, self._style)
             yield records.CAPTIONS.name, row
 
     def finish_bundle(self) -> None:

@@ -88,6 +88,8 @@ def _row(
         "candidates": [{"caption": caption, "log_prob": log_prob, "score": log_prob / 11}],
         "num_tokens": 11,
         "finished": True,
+        "sentence": None,
+        "low_confidence": None,
         "width": 640,
         "height": 480,
         "format": "jpeg",

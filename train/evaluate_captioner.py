@@ -8,16 +8,19 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from model_lib.config import DecodeConfig
 from model_lib.errors import ConfigError
 from train import console
 from train.arguments import DECODE_FLAGS, ArgumentParser, add_config_flags, decode_from_flags
 from train.durable_files import replace_text
+
+if TYPE_CHECKING:
+    from train.predictions import Prediction
 
 BATCH_SIZE = 32
 DESCRIPTION = """\
@@ -96,7 +99,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     dataset = open_dataset(
         arguments.data, arguments.split, data_dir=arguments.data_dir, limit=arguments.limit
     )
-    captions, about_captions = _captions(arguments, dataset)
+    captions, about_captions, predictions = _captions(arguments, dataset)
     references = dict(zip(dataset.image_ids, dataset.captions, strict=True))
     start = time.perf_counter()
     metrics = score_captions(references, captions, java=not arguments.no_java)
@@ -112,6 +115,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
             "distinct_captions": len(set(captions.values())),
         },
         **about_captions,
+        **_quality(predictions, references, java=not arguments.no_java),
         "scoring_secs": round(time.perf_counter() - start, 3),
         "versions": _versions(),
     }
@@ -169,17 +173,41 @@ def _check_rescoring(arguments: argparse.Namespace) -> None:
             raise ConfigError(f"--{name} has no effect with --predictions_from; leave one out")
 
 
-def _captions(arguments: argparse.Namespace, dataset: Any) -> tuple[dict[str, str], dict[str, Any]]:
-    """Returns captions by image id, and what the results say of where they come from."""
+def _quality(
+    predictions: Sequence["Prediction"], references: Mapping[str, Sequence[str]], *, java: bool
+) -> dict[str, Any]:
+    """Returns what the results say beside the metrics; nothing of captions that were only read."""
+    from train.caption_quality import defects, diversity, score_meaning
+    from train.metrics import cider_by_image
+
+    if not predictions:
+        return {}
+    captions = {prediction.image_id: prediction.caption for prediction in predictions}
+    cider = cider_by_image(references, captions, java=java)
+    return {
+        "defects": defects(predictions),
+        "diversity": diversity(predictions),
+        "scores": score_meaning(predictions, cider),
+    }
+
+
+def _captions(
+    arguments: argparse.Namespace, dataset: Any
+) -> tuple[dict[str, str], dict[str, Any], list["Prediction"]]:
+    """Returns captions by image id, what the results say of their source, and the predictions."""
     from train.predictions import read_predictions
 
     if arguments.predictions_from is None:
-        return _predict(arguments, dataset)
+        predictions, about = _predict(arguments, dataset)
+        return {one.image_id: one.caption for one in predictions}, about, predictions
     captions = read_predictions(arguments.predictions_from)
-    return captions, {"bundle": None, "decode": None, "predictions": arguments.predictions_from}
+    about = {"bundle": None, "decode": None, "predictions": arguments.predictions_from}
+    return captions, about, []
 
 
-def _predict(arguments: argparse.Namespace, dataset: Any) -> tuple[dict[str, str], dict[str, Any]]:
+def _predict(
+    arguments: argparse.Namespace, dataset: Any
+) -> tuple[list["Prediction"], dict[str, Any]]:
     from tqdm import tqdm
 
     from model_lib.bundle import default_bundle_path, load_bundle
@@ -205,7 +233,7 @@ def _predict(arguments: argparse.Namespace, dataset: Any) -> tuple[dict[str, str
         "captioning_secs": round(secs, 3),
         "images_per_sec": round(len(predictions) / secs, 3),
     }
-    return {prediction.image_id: prediction.caption for prediction in predictions}, about
+    return predictions, about
 
 
 def _write_json(path: str, results: dict[str, Any]) -> None:
@@ -219,6 +247,11 @@ def _table(results: dict[str, Any], output: str) -> list[str]:
     lines = [f"{source} on {results['data']} {results['split']}: {counts['images']} photos"]
     lines += [f"  {name:<8}{value:8.4f}" for name, value in results["metrics"].items()]
     if bundle:
+        shares = results["defects"]
+        lines.append("  defects " + ", ".join(f"{name} {shares[name]:.2%}" for name in shares))
+        spearman = results["scores"]["spearman"]
+        if spearman is not None:
+            lines.append(f"  score and CIDEr: Spearman {spearman:.2f}")
         lines.append(f"  {results['images_per_sec']:.1f} photos/s")
     return [*lines, f"captions: {results['predictions']}", f"results: {output}"]
 

@@ -1,7 +1,7 @@
 """Predicted captions of a data set, as JSON lines.
 
 Takes a captioner and a data set; keeps one line a photo:
-`{"image_id": ..., "caption": ..., "score": ..., "candidates": [{"caption", "log_prob", "score"}]}`.
+`{"image_id", "caption", "score", "candidates": [{"caption", "log_prob", "score"}], "finished"}`.
 """
 
 import dataclasses
@@ -28,12 +28,14 @@ class Prediction:
         caption: the best caption.
         score: its log-probability (natural log) a token.
         candidates: all captions, best first: `caption`, `log_prob` and `score` of each.
+        finished: false where the length limit cut the best caption.
     """
 
     image_id: str
     caption: str
     score: float
     candidates: tuple[dict[str, Any], ...]
+    finished: bool = True
 
 
 def predict(
@@ -119,7 +121,8 @@ def _prediction(image_id: str, captions: list[Caption]) -> Prediction:
         {"caption": caption.text, "log_prob": caption.log_prob, "score": caption.score}
         for caption in captions
     )
-    return Prediction(image_id, captions[0].text, captions[0].score, candidates)
+    best = captions[0]
+    return Prediction(image_id, best.text, best.score, candidates, best.finished)
 
 
 def _read_line(line: str, where: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import records, storage
+from beam_jobs.config import RAW
 from beam_jobs.records import Table
 from model_lib.config import JsonConfig
 from model_lib.errors import ConfigError
@@ -57,6 +58,7 @@ class Identity(JsonConfig):
         carried_columns: the carried columns, as `name type, name type`.
         output_format: of the published tables.
         precision: of the encoder's arithmetic.
+        style: what rows say beside the raw caption, as canonical JSON.
     """
 
     model_fingerprint: str
@@ -64,6 +66,7 @@ class Identity(JsonConfig):
     carried_columns: str = ""
     output_format: str = "parquet"
     precision: str = "float32"
+    style: str = RAW.to_json()
 
     def digest(self) -> str:
         """Returns a short name that equal identities share."""

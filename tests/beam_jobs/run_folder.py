@@ -37,6 +37,8 @@ def caption_row(uri: str, data: bytes = b"", **changes: Any) -> Row:
         "candidates": [{"caption": "a dog runs", "log_prob": -2.0, "score": -0.5}],
         "num_tokens": 4,
         "finished": True,
+        "sentence": None,
+        "low_confidence": None,
         "width": 400,
         "height": 300,
         "format": "jpeg",

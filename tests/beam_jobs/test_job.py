@@ -9,6 +9,7 @@ from beam_jobs.config import JobConfig
 from model_lib.bundle import default_bundle_path, read_bundle_info
 from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError, ConfigError
+from model_lib.sentences import as_sentence
 from tests.images import good_images
 from tests.toy import make_toy_bundle
 
@@ -166,6 +167,18 @@ def test_another_precision_is_another_job(settings, tmp_path):
     manifest = job.run(prepare(settings, **changes), OPTIONS)
     assert manifest["identity"]["precision"] == "bfloat16"
     assert [run["captions"] for run in manifest["runs"]] == [0, 2]
+
+
+def test_a_style_fills_columns_and_belongs_to_the_job(settings, tmp_path):
+    style = {"language_style": "sentence", "min_score": -0.0}
+    job.run(prepare(settings, **style), OPTIONS)
+    rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    assert [row["sentence"] for row in rows] == [as_sentence(row["caption"]) for row in rows]
+    assert [row["low_confidence"] for row in rows] == [True, True]
+    with pytest.raises(ConfigError, match=r'style: earlier runs \{"language_style":"sentence"'):
+        prepare(settings, resume=True)
+    with pytest.raises(ConfigError, match=r"--min_score is 0\.5; expected at most 0"):
+        prepare(settings, min_score=0.5)
 
 
 def test_json_lines_are_resumed_too(settings, tmp_path):

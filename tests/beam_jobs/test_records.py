@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 
 from beam_jobs import records
+from beam_jobs.config import CaptionStyle
 from beam_jobs.records import CAPTIONS, FAILURES, CaptionedImage, Failure, RunStamp
 from model_lib.captioner import Caption
 
@@ -32,6 +33,8 @@ CAPTION_ROW = {
     ],
     "num_tokens": 3,
     "finished": True,
+    "sentence": None,
+    "low_confidence": None,
     "width": 640,
     "height": 480,
     "format": "jpeg",
@@ -46,6 +49,19 @@ CAPTION_ROW = {
 
 def test_caption_row_is_whole():
     assert records.caption_row(IMAGE, STAMP, NOON) == CAPTION_ROW
+
+
+@pytest.mark.parametrize(
+    ("style", "sentence", "low_confidence"),
+    [
+        (CaptionStyle("sentence"), "A dog.", None),
+        (CaptionStyle(min_score=-0.5), None, False),
+        (CaptionStyle("sentence", -0.49), "A dog.", True),
+    ],
+)
+def test_a_style_fills_its_columns(style, sentence, low_confidence):
+    row = records.caption_row(IMAGE, STAMP, NOON, style=style)
+    assert row == {**CAPTION_ROW, "sentence": sentence, "low_confidence": low_confidence}
 
 
 def test_failure_row_is_whole():
@@ -78,6 +94,8 @@ def test_arrow_schema_is_that_of_the_design():
         "candidates": pa.list_(pa.field("element", candidate, nullable=False)),
         "num_tokens": pa.int32(),
         "finished": pa.bool_(),
+        "sentence": pa.string(),
+        "low_confidence": pa.bool_(),
         "width": pa.int32(),
         "height": pa.int32(),
         "format": pa.string(),
@@ -88,7 +106,10 @@ def test_arrow_schema_is_that_of_the_design():
         "run_id": pa.string(),
         "captioned_at": pa.timestamp("us", tz="UTC"),
     }
-    expected = pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+    on_demand = ("sentence", "low_confidence")
+    expected = pa.schema(
+        [pa.field(name, kind, nullable=name in on_demand) for name, kind in types.items()]
+    )
     assert CAPTIONS.arrow_schema().equals(expected)
 
 

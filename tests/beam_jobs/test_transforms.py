@@ -35,6 +35,8 @@ def expected_rows(bundle: str, images: dict[str, bytes]) -> list[dict[str, Any]]
             ],
             "num_tokens": captions[0].num_tokens,
             "finished": captions[0].finished,
+            "sentence": None,
+            "low_confidence": None,
             "width": WIDTH,
             "height": HEIGHT,
             "format": FORMATS.get(ending[uri], ending[uri]),

@@ -69,11 +69,17 @@ def test_a_bundle_is_evaluated(bundle, data, tmp_path, capsys):
         "references": 6,
         "distinct_captions": len(set(expected)),
     }
+    assert set(results["defects"]) == {"empty", "repeated", "unknown_word", "unfinished", "any"}
+    assert results["defects"]["empty"] == 0.0
+    assert results["diversity"]["distinct_captions"] == 1.0
+    assert results["diversity"]["mean_words"] == sum(len(t.split()) for t in expected) / 3
+    assert [part["images"] for part in results["scores"]["tenths"]] == [1, 1, 1]
     assert results["images_per_sec"] == pytest.approx(3 / results["captioning_secs"], rel=0.01)
     assert results["versions"]["python"] == sys.version.split()[0]
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"toy {info.fingerprint[:12]} on {folder} dev: 3 photos"
     assert printed[1].split() == ["BLEU-1", f"{results['metrics']['BLEU-1']:.4f}"]
+    assert any(line.startswith("  defects empty 0.00%, repeated ") for line in printed)
     assert printed[-2:] == [f"captions: {predictions}", f"results: {output}"]
 
 
@@ -110,6 +116,7 @@ def test_saved_captions_are_scored_without_the_model(data, saved, tmp_path, caps
     # Six of seven words are in a reference; the guesses have 7 words, the references 6 + 3.
     assert results["metrics"]["BLEU-1"] == pytest.approx(6 / 7 * 2.718281828 ** (1 - 9 / 7), 1e-5)
     assert (results["bundle"], results["predictions"]) == (None, path)
+    assert not {"defects", "diversity", "scores"} & set(results)
     assert capsys.readouterr().out.startswith(f"saved captions on {data[1]} dev: 3 photos\n")
 
 

@@ -14,7 +14,7 @@ from train.errors import DatasetError, EvaluationError
 from train.predictions import Prediction, predict, read_predictions, write_predictions
 
 SURE = Prediction("a.jpg", "a dog", -0.5, ({"caption": "a dog", "log_prob": -1.5, "score": -0.5},))
-UNSURE = Prediction("ä.jpg", "café", -2.0, ())
+UNSURE = Prediction("ä.jpg", "café", -2.0, (), finished=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,7 @@ def test_predictions_are_the_captioners_captions(captioner, tmp_path):
             captions[0].text,
             captions[0].score,
             tuple({"caption": c.text, "log_prob": c.log_prob, "score": c.score} for c in captions),
+            captions[0].finished,
         )
         for name, captions in zip(names, captioner.caption_bytes(photos, decode, 2), strict=True)
     ]
@@ -58,8 +59,15 @@ def test_what_is_written_is_read(tmp_path):
             "caption": "a dog",
             "score": -0.5,
             "candidates": [{"caption": "a dog", "log_prob": -1.5, "score": -0.5}],
+            "finished": True,
         },
-        {"image_id": "ä.jpg", "caption": "café", "score": -2.0, "candidates": []},
+        {
+            "image_id": "ä.jpg",
+            "caption": "café",
+            "score": -2.0,
+            "candidates": [],
+            "finished": False,
+        },
     ]
     assert read_predictions(path) == {"a.jpg": "a dog", "ä.jpg": "café"}
 

@@ -58,6 +58,8 @@ def caption(uri: str, run_id: str = RUN_1, fingerprint: str = "f1", **values: ob
         ],
         "num_tokens": 5,
         "finished": True,
+        "sentence": None,
+        "low_confidence": None,
         "width": 640,
         "height": 480,
         "format": "jpeg",
