@@ -32,6 +32,7 @@ examples:
   evaluate-captioner --data coco_captions --data_dir ~/tensorflow_datasets --bundle my_bundle/ \\
       --beam_width 5 --output eval.json
   evaluate-captioner --data flickr8k/ --predictions_from eval.predictions.jsonl --output new.json
+  evaluate-captioner --data flickr8k/ --predictions_from captioned/ --output job.json
 
 exit codes: 0 done; 2 the command line, the bundle or the data is wrong.
 """
@@ -152,8 +153,9 @@ def _add_result_flags(parser: ArgumentParser) -> None:
     )
     results.add_argument(
         "--predictions_from",
-        metavar="FILE",
-        help="score the captions of this file, without the model",
+        metavar="WHERE",
+        help="score saved captions, without the model: of an earlier evaluation, or the output "
+        "folder or Parquet files of caption-images",
     )
     results.add_argument(
         "--no_java",

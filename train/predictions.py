@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.dataset as ds
+
 from model_lib.captioner import Caption, Captioner
 from model_lib.config import DecodeConfig
 from model_lib.errors import ImageError
@@ -92,15 +95,19 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> li
 
 
 def read_predictions(path: str | Path) -> dict[str, str]:
-    """Reads captions by image id; other keys of a line are not looked at.
+    """Reads captions by image id; other keys and columns are not looked at.
 
     Args:
-        path: JSON lines, each with `image_id` and `caption`.
+        path: JSON lines, each with `image_id` and `caption`; or what `caption-images` wrote, its
+            output folder or Parquet files of its captions table. An image's id is then the last
+            part of its URI.
 
     Raises:
         EvaluationError: where the file is not there, a line is not such an object, or an image
             comes twice.
     """
+    if Path(path).is_dir() or Path(path).suffix == ".parquet":
+        return _read_table(Path(path))
     captions: dict[str, str] = {}
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -123,6 +130,22 @@ def _prediction(image_id: str, captions: list[Caption]) -> Prediction:
     )
     best = captions[0]
     return Prediction(image_id, best.text, best.score, candidates, best.finished)
+
+
+def _read_table(path: Path) -> dict[str, str]:
+    """Reads a captions table of the job."""
+    tables = path / "captions" if (path / "captions").is_dir() else path
+    try:
+        rows = ds.dataset(tables, format="parquet").to_table(["uri", "caption"]).to_pylist()
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise EvaluationError(f"predictions {path} are no captions table: {error}") from error
+    captions: dict[str, str] = {}
+    for row in rows:
+        image_id = row["uri"].rstrip("/").rpartition("/")[2]
+        if image_id in captions:
+            raise EvaluationError(f"{path}: a second prediction for {image_id} ({row['uri']})")
+        captions[image_id] = row["caption"]
+    return captions
 
 
 def _read_line(line: str, where: str) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 import json
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from model_lib.bundle import load_bundle
@@ -105,3 +107,32 @@ def test_files_that_are_no_predictions_are_refused(tmp_path, text, message):
 def test_a_file_that_is_not_there_is_a_named_error(tmp_path):
     with pytest.raises(EvaluationError, match="cannot be read"):
         read_predictions(tmp_path / "nowhere.jsonl")
+
+
+def captions_table(folder, uris):
+    folder.mkdir(parents=True)
+    table = pa.table({"uri": uris, "caption": [f"words of {uri}" for uri in uris]})
+    for place in range(len(uris)):
+        pq.write_table(table.slice(place, 1), folder / f"{place}.parquet")
+
+
+def test_a_jobs_table_is_read(tmp_path):
+    captions_table(tmp_path / "out" / "captions", ["gs://b/x/a.jpg", "/photos/ä b.png"])
+    (tmp_path / "out" / "manifest.json").write_text("{}")
+    expected = {"a.jpg": "words of gs://b/x/a.jpg", "ä b.png": "words of /photos/ä b.png"}
+    assert read_predictions(tmp_path / "out") == expected
+    assert read_predictions(tmp_path / "out" / "captions") == expected
+    one = read_predictions(tmp_path / "out" / "captions" / "0.parquet")
+    assert one == {"a.jpg": "words of gs://b/x/a.jpg"}
+
+
+def test_tables_that_cannot_be_scored_are_said(tmp_path):
+    captions_table(tmp_path / "twice", ["gs://b/x/a.jpg", "gs://b/y/a.jpg"])
+    with pytest.raises(EvaluationError, match=r"second prediction for a\.jpg \(gs://b/y/a\.jpg\)"):
+        read_predictions(tmp_path / "twice")
+    (tmp_path / "no.parquet").write_text("words")
+    with pytest.raises(EvaluationError, match=r"no\.parquet are no captions table: "):
+        read_predictions(tmp_path / "no.parquet")
+    pq.write_table(pa.table({"x": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(EvaluationError, match=r"other\.parquet are no captions table: "):
+        read_predictions(tmp_path / "other.parquet")
