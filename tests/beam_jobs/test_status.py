@@ -211,6 +211,8 @@ def test_the_command_prints_lines(output, tmp_path, capsys):
         "              decode: {}",
         "              carried columns: none",
         "              output format: parquet",
+        "              precision: float32",
+        '              style: {"language_style":"raw","min_score":null}',
     ]
 
 
