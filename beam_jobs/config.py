@@ -173,7 +173,7 @@ class JobConfig(JsonConfig):
     )
     precision: Literal["float32", "bfloat16", "float16"] = setting(
         MODEL,
-        "of the encoder's arithmetic; 16 bits are for GPUs, and change a few captions",
+        "of the encoder's arithmetic; 16 bits are for GPUs, and may change captions",
         "float32",
     )
     workers: int = setting(

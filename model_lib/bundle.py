@@ -70,7 +70,7 @@ def load_bundle(
     Args:
         path: folder of the bundle, local or on any file system that `open_file` reads.
         open_file: as for `read_bundle_info`.
-        precision: of the encoder's arithmetic. 16 bits are for GPUs; they change a few captions.
+        precision: of the encoder's arithmetic. 16 bits are for GPUs; they may change captions.
 
     Returns:
         The captioner, its weights in memory as float32.

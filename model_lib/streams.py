@@ -1,8 +1,8 @@
 """Batches side by side: how a CPU's cores are kept busy.
 
 A layer's work does not always fill all cores, and between two layers they wait for each other.
-Parts of a batch that go through the network side by side fill these gaps; on two cores captions
-come about a tenth faster (`docs/performance.md`). A GPU takes whole batches one after another.
+Parts of a batch that go through the network side by side fill these gaps. A GPU takes whole
+batches one after another.
 """
 
 import concurrent.futures
