@@ -47,6 +47,10 @@ class TrainConfig(JsonConfig):
         weight_decay: decoupled weight decay.
         label_smoothing: 0..1.
         ema_momentum: of the weights' moving average, which is evaluated and kept; 0 means none.
+        fine_tune_from: layer of the encoder behind which it is trained, together with the decoder,
+            after `epochs`, such as `block10_add`; empty means a frozen encoder.
+        fine_tune_epochs: of that, at most.
+        fine_tune_learning_rate: highest, as `learning_rate`.
         self_critical_epochs: of training on CIDEr-D after cross-entropy.
         self_critical_learning_rate: constant.
         self_critical_samples: captions sampled a photo.
@@ -82,6 +86,9 @@ class TrainConfig(JsonConfig):
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
     ema_momentum: float = 0.0
+    fine_tune_from: str = ""
+    fine_tune_epochs: int = 4
+    fine_tune_learning_rate: float = 2e-4
     self_critical_epochs: int = 0
     self_critical_learning_rate: float = 3e-5
     self_critical_samples: int = 5
@@ -104,6 +111,8 @@ class TrainConfig(JsonConfig):
         self._check_range("learning_rate", 0.0, above=True)
         self._check_range("label_smoothing", 0.0, 0.99)
         self._check_range("ema_momentum", 0.0, 0.99999)
+        self._check_range("fine_tune_epochs", 1)
+        self._check_range("fine_tune_learning_rate", 0.0, above=True)
         self._check_range("self_critical_epochs", 0)
         self._check_range("self_critical_learning_rate", 0.0, above=True)
         self._check_range("self_critical_samples", 2)
