@@ -53,6 +53,7 @@ class TrainConfig(JsonConfig):
         fine_tune_learning_rate: highest, as `learning_rate`.
         self_critical_epochs: of training on CIDEr-D after cross-entropy.
         self_critical_learning_rate: constant.
+        self_critical_ema_momentum: as `ema_momentum`, for that phase.
         self_critical_samples: captions sampled a photo.
         self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
         seed: of weights, order, views, dropout and sampling.
@@ -91,6 +92,7 @@ class TrainConfig(JsonConfig):
     fine_tune_learning_rate: float = 2e-4
     self_critical_epochs: int = 0
     self_critical_learning_rate: float = 3e-5
+    self_critical_ema_momentum: float = 0.0
     self_critical_samples: int = 5
     self_critical_temperature: float = 0.7
     seed: int = 1
@@ -115,6 +117,7 @@ class TrainConfig(JsonConfig):
         self._check_range("fine_tune_learning_rate", 0.0, above=True)
         self._check_range("self_critical_epochs", 0)
         self._check_range("self_critical_learning_rate", 0.0, above=True)
+        self._check_range("self_critical_ema_momentum", 0.0, 0.99999)
         self._check_range("self_critical_samples", 2)
         self._check_range("self_critical_temperature", 0.05, 10.0)
         self.model_config()

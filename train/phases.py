@@ -100,10 +100,13 @@ def train_rewards(
         *noise_shape,
         temperature=config.self_critical_temperature,
     )
-    rate = config.self_critical_learning_rate
-    trainer.compile(
-        optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm or None),
-        jit_compile=False,
+    ema_momentum = config.self_critical_ema_momentum
+    optimizer = keras.optimizers.Adam(
+        config.self_critical_learning_rate,
+        global_clipnorm=config.clip_norm or None,
+        use_ema=ema_momentum > 0,
+        ema_momentum=ema_momentum or 0.99,
     )
+    trainer.compile(optimizer=optimizer, jit_compile=False)
     phase = Phase(folder, config.self_critical_epochs, config.patience, "val_reward", "max")
     run_phase(trainer, decoder, batches, dev_batches, phase, verbose)
