@@ -60,7 +60,9 @@ def make_encoder(config: TrainConfig) -> tuple[keras.Model, PreprocessConfig]:
 def make_tokenizer(config: TrainConfig, captions: list[tuple[str, ...]]) -> Tokenizer:
     """Makes the vocabulary of the captions that are trained on."""
     used = (text for texts in captions for text in texts[: config.captions_per_image])
-    return Tokenizer.from_captions(used, config.max_vocabulary, config.min_count)
+    return Tokenizer.from_captions(
+        used, config.max_vocabulary, config.min_count, config.standardize
+    )
 
 
 def build_bundle(
@@ -165,9 +167,10 @@ def _train_words(
 ) -> None:
     """Phase 1: cross-entropy by teacher forcing."""
     size = config.batch_size
-    batches = CaptionBatches(*train, size, seed=config.seed)
+    padded_length = config.max_length_tokens if config.padding_loss else 0
+    batches = CaptionBatches(*train, size, seed=config.seed, padded_length=padded_length)
     dev_batches = CaptionBatches(*dev, size)
-    trainer = CaptionTrainer(decoder)
+    trainer = CaptionTrainer(decoder, padding_loss=config.padding_loss)
     optimizer = make_optimizer(
         config.learning_rate,
         total_steps=config.epochs * len(batches),
@@ -175,6 +178,7 @@ def _train_words(
         clip_norm=config.clip_norm,
         weight_decay=config.weight_decay,
         ema_momentum=config.ema_momentum,
+        decay_to=config.decay_to,
     )
     compile_trainer(trainer, optimizer, config.label_smoothing)
     phase = Phase(folder, config.epochs, config.patience, "val_word_loss", "min")

@@ -8,11 +8,11 @@ import dataclasses
 import os
 from typing import Literal
 
-from model_lib.config import DecodeConfig, JsonConfig, ModelConfig
+from model_lib.config import DecodeConfig, JsonConfig, ModelConfig, Standardization
 from model_lib.errors import ConfigError
 
 DRAWN_TOKENS = 24
-"""Most tokens of a drawn caption: in self-critical training and as the bundle's default."""
+"""Most tokens of a drawn caption: in self-critical training, and by default in the bundle."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainConfig(JsonConfig):
             the course's notebook does.
         max_vocabulary: most words, special ones included.
         min_count: rarer words become unknown.
+        standardize: how captions become words: `words`, or `course` as the course's notebook does.
         captions_per_image: captions used of each photo; 1 is the first only.
         max_length_tokens: longer captions are cut, `<start>`/`<end>` included.
         width: size of embedding, GRU and attention.
@@ -42,18 +43,26 @@ class TrainConfig(JsonConfig):
         patience: epochs without a better validation loss before training stops.
         batch_size: photos a step, each with all its captions.
         learning_rate: highest, after warm-up; then cosine decay.
+        decay_to: share of the learning rate at the end of the decay, 0..1; 1 means no decay.
         warmup_steps: of linear warm-up.
         clip_norm: largest global norm of the gradient; 0 means no clipping.
         weight_decay: decoupled weight decay.
         label_smoothing: 0..1.
+        padding_loss: whether padding up to max_length_tokens counts in the training's loss, as it
+            does in the course's notebook.
         ema_momentum: of the weights' moving average, which is evaluated and kept; 0 means none.
         self_critical_epochs: of training on CIDEr-D after cross-entropy.
         self_critical_learning_rate: constant.
         self_critical_samples: captions sampled a photo.
         self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
         seed: of weights, order, views, dropout and sampling.
-        beam_width: of the bundle's default decoding.
-        length_penalty: of the bundle's default decoding.
+        decode: method of the bundle's default decoding: `greedy`, `beam` or `sample`.
+        beam_width: of that decoding.
+        length_penalty: of that decoding.
+        num_captions: captions a photo of that decoding.
+        top_k: of that decoding, for `sample`; 0 means all words.
+        drawn_tokens: most tokens of its captions, `<end>` included; self-critical training always
+            draws 24.
     """
 
     name: str = "captioner"
@@ -64,6 +73,7 @@ class TrainConfig(JsonConfig):
     pixel_scaling: Literal["backbone", "unit"] = "backbone"
     max_vocabulary: int = 20_000
     min_count: int = 1
+    standardize: Standardization = "words"
     captions_per_image: int = 5
     max_length_tokens: int = 64
     width: int = 512
@@ -77,18 +87,24 @@ class TrainConfig(JsonConfig):
     patience: int = 3
     batch_size: int = 32
     learning_rate: float = 1e-3
+    decay_to: float = 0.02
     warmup_steps: int = 300
     clip_norm: float = 5.0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    padding_loss: bool = False
     ema_momentum: float = 0.0
     self_critical_epochs: int = 0
     self_critical_learning_rate: float = 3e-5
     self_critical_samples: int = 5
     self_critical_temperature: float = 0.7
     seed: int = 1
+    decode: Literal["greedy", "beam", "sample"] = "beam"
     beam_width: int = 3
     length_penalty: float = 1.0
+    num_captions: int = 1
+    top_k: int = 0
+    drawn_tokens: int = DRAWN_TOKENS
 
     def __post_init__(self) -> None:
         """Validates, also what the settings of model and decoding validate."""
@@ -102,6 +118,7 @@ class TrainConfig(JsonConfig):
         self._check_range("captions_per_image", 1)
         self._check_range("max_vocabulary", 5)
         self._check_range("learning_rate", 0.0, above=True)
+        self._check_range("decay_to", 0.0, 1.0)
         self._check_range("label_smoothing", 0.0, 0.99)
         self._check_range("ema_momentum", 0.0, 0.99999)
         self._check_range("self_critical_epochs", 0)
@@ -131,13 +148,16 @@ class TrainConfig(JsonConfig):
             dropout=self.dropout,
             tie_embeddings=self.tie_embeddings,
             max_length_tokens=self.max_length_tokens,
+            standardize=self.standardize,
         )
 
     def decode_config(self) -> DecodeConfig:
         """Returns the bundle's default decoding."""
         return DecodeConfig(
-            method="beam",
+            method=self.decode,
             beam_width=self.beam_width,
             length_penalty=self.length_penalty,
-            max_length_tokens=DRAWN_TOKENS,
+            num_captions=self.num_captions,
+            top_k=self.top_k,
+            max_length_tokens=self.drawn_tokens,
         )

@@ -13,6 +13,16 @@ def test_the_defaults_are_the_course():
     assert TrainConfig().encoder == "InceptionResNetV2"
 
 
+def test_decoding_by_sampling_and_the_course_s_words_reach_the_bundle():
+    config = TrainConfig(
+        decode="sample", num_captions=5, top_k=10, drawn_tokens=64, standardize="course"
+    )
+    assert config.decode_config() == DecodeConfig(
+        method="sample", num_captions=5, top_k=10, max_length_tokens=64
+    )
+    assert config.model_config() == ModelConfig(standardize="course")
+
+
 def test_the_parts_get_their_settings():
     config = TrainConfig(
         encoder="somewhere/lite.keras",
@@ -50,6 +60,11 @@ def test_the_parts_get_their_settings():
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; expected above 0"),
+        ({"decay_to": 1.5}, "decay_to is 1.5; expected at least 0.0 and at most 1.0"),
+        ({"standardize": "none"}, "standardize is 'none'; expected 'words', 'course'"),
+        ({"decode": "best"}, "method is 'best'; expected 'greedy', 'beam', 'sample'"),
+        ({"num_captions": 5}, "num_captions 5 is more than beam_width 3"),
+        ({"drawn_tokens": 1}, "max_length_tokens is 1"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         ({"ema_momentum": 1.0}, "ema_momentum is 1.0"),
         ({"seed": 2**32}, "seed is 4294967296"),
