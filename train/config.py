@@ -127,9 +127,18 @@ class TrainConfig(JsonConfig):
         self._check_range("self_critical_temperature", 0.05, 10.0)
         self.model_config()
         self.decode_config()
-        for name in ("encoder_weights", "image_size", "pixel_scaling"):
-            if self.has_encoder_file and getattr(self, name) != getattr(TrainConfig, name):
-                raise ConfigError(f"--{name} has no effect with an encoder file; leave it out")
+        if self.has_encoder_file:
+            self._refuse("with an encoder file", "encoder_weights", "image_size", "pixel_scaling")
+        if self.decode != "beam":
+            self._refuse(f"with {self.decode} decoding", "beam_width", "length_penalty")
+        if self.decode != "sample":
+            self._refuse(f"with {self.decode} decoding", "top_k")
+
+    def _refuse(self, why: str, *names: str) -> None:
+        """Refuses settings that have no effect, unless they are as they are by default."""
+        for name in names:
+            if getattr(self, name) != getattr(TrainConfig, name):
+                raise ConfigError(f"--{name} has no effect {why}; leave it out")
 
     @property
     def has_encoder_file(self) -> bool:

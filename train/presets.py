@@ -14,7 +14,7 @@ class Preset:
     """A named set of settings, with what the model card says of data and encoder.
 
     Attributes:
-        settings: those that differ from the defaults.
+        settings: those that differ from the defaults, or are the point of the preset.
         data: beginning of the name of the data that `data_note` is about.
         data_note: origin and licence of the data.
         encoder: name of the encoder that `encoder_note` is about.
@@ -39,8 +39,71 @@ class Preset:
         return self.encoder_note if os.path.basename(encoder) == self.encoder else ""
 
 
+_COCO_NOTE = (
+    "COCO captions 2014 by TensorFlow Datasets, splits of Karpathy and Li (2015): `train` to learn "
+    "from, `val` as dev. The captions belong to the COCO Consortium, CC BY 4.0; the photos belong "
+    "to their authors on Flickr, whose terms of use hold. No photo and no human caption is in this "
+    "bundle."
+)
+
 PRESETS: Mapping[str, Preset] = {
-    "course": Preset({"name": "course", "epochs": 1}),
+    # Google's course "Create Image Captioning Models", as its notebook is: docs/training.md.
+    "asl-coco": Preset(
+        {
+            "name": "asl-coco",
+            "encoder": "InceptionResNetV2",
+            "encoder_weights": "imagenet",
+            "image_size": 299,
+            "fit": "squash",
+            "pixel_scaling": "unit",
+            "max_vocabulary": 20_000,
+            "min_count": 1,
+            "standardize": "course",
+            "captions_per_image": 1,
+            "max_length_tokens": 64,
+            "width": 512,
+            "attention": "dot",
+            "initial_state": "zeros",
+            "epochs": 1,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+            "decay_to": 1.0,
+            "warmup_steps": 0,
+            "clip_norm": 0.0,
+            "padding_loss": True,
+            "decode": "sample",
+            "num_captions": 5,
+            "top_k": 10,
+            "drawn_tokens": 64,
+        },
+        data="coco_captions",
+        data_note=_COCO_NOTE,
+    ),
+    # What we would train for production on one GPU; not run here.
+    "coco-strong": Preset(
+        {
+            "name": "coco-strong",
+            "encoder": "EfficientNetV2S",
+            "image_size": 300,
+            "min_count": 5,
+            "max_length_tokens": 22,
+            "attention": "multihead",
+            "initial_state": "image",
+            "dropout": 0.3,
+            "views": 4,
+            "epochs": 15,
+            "batch_size": 64,
+            "warmup_steps": 1000,
+            "label_smoothing": 0.1,
+            "ema_momentum": 0.999,
+            "self_critical_epochs": 5,
+            "length_penalty": 0.7,
+        },
+        data="coco_captions",
+        data_note=_COCO_NOTE,
+    ),
+    # The course's network, trained as good practice has it.
+    "course": Preset({"name": "course", "epochs": 1}, data="coco_captions", data_note=_COCO_NOTE),
     "flickr8k-small": Preset(
         {
             "name": "flickr8k-small",
