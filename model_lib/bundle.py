@@ -92,7 +92,8 @@ def load_bundle(
             encoder = load_encoder(_write(folder, ENCODER_FILE, files[ENCODER_FILE]))
             _check_size(encoder, info.preprocess)
         with _naming(path, VOCABULARY_FILE):
-            tokenizer = Tokenizer.from_text(files[VOCABULARY_FILE].decode())
+            text = files[VOCABULARY_FILE].decode()
+            tokenizer = Tokenizer.from_text(text, info.model.standardize)
         with _naming(path, DECODER_FILE):
             decoder = build_decoder(info.model, len(tokenizer), encoder.output_shape[1:])
             decoder.load_weights(_write(folder, DECODER_FILE, files[DECODER_FILE]))

@@ -15,6 +15,8 @@ from model_lib.errors import ConfigError
 
 # Of the encoder's arithmetic.
 Precision = Literal["float32", "bfloat16", "float16"]
+# Of captions: how words are made of them.
+Standardization = Literal["words", "course"]
 ConfigT = TypeVar("ConfigT", bound="JsonConfig")
 _TYPES: dict[type, tuple[type, str]] = {
     bool: (bool, "true or false"),
@@ -127,6 +129,8 @@ class ModelConfig(JsonConfig):
             last layer.
         tie_embeddings: whether the last layer reuses the embedding matrix, transposed.
         max_length_tokens: length captions are padded to in training, `<start>`/`<end>` included.
+        standardize: how captions became words: `words`, or `course` as the notebook does; see
+            `model_lib.standardization`.
     """
 
     encoder: str = "InceptionResNetV2"
@@ -138,6 +142,7 @@ class ModelConfig(JsonConfig):
     dropout: float = 0.0
     tie_embeddings: bool = False
     max_length_tokens: int = 64
+    standardize: Standardization = "words"
 
     def __post_init__(self) -> None:
         """Validates."""
@@ -150,6 +155,16 @@ class ModelConfig(JsonConfig):
             raise ConfigError(
                 f"ModelConfig.width {self.width} is not a multiple of num_heads {self.num_heads}"
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `JsonConfig.to_dict`; without `standardize` where it is `words`.
+
+        Bundles written before that setting was there keep their text and fingerprint.
+        """
+        values = super().to_dict()
+        if self.standardize == "words":
+            del values["standardize"]
+        return values
 
 
 # Decode settings that only some methods use; the others always have an effect.

@@ -112,20 +112,37 @@ class CaptionDecoder(keras.Model):
 
     def read_captions(self, inputs: tuple[Any, Any], training: bool | None = None) -> Any:
         """Does all of `call` but the last layer; returns word states [B,K,L,D]."""
-        features, ids = inputs
-        _, captions, length = ops.shape(ids)
-        projected, initial_state = self._project(features, training)
-        words = self.dropout(self.embedding(ids), training=training)
-        words = ops.reshape(words, (-1, length, self.config.width))
-        state = ops.repeat(initial_state, captions, axis=0)
-        states = self.gru(words, initial_state=state, training=training)
-        queries = ops.reshape(states, (-1, captions * length, self.config.width))
+        queries, projected = self._queries(inputs, training)
         if self.config.attention == "dot":
             context = self.attention([queries, projected], training=training)
         else:
             context = self.attention(queries, projected, training=training)
         joined = self.norm(self.add([context, queries]))
+        _, captions, length = ops.shape(inputs[1])
         return ops.reshape(joined, (-1, captions, length, self.config.width))
+
+    def attention_weights(self, inputs: tuple[Any, Any]) -> Any:
+        """Tells which positions of the feature map `call` reads for each next word.
+
+        Args:
+            inputs: as for `call`.
+
+        Returns:
+            Weights float [B,K,L,P], 0 or more, that sum to 1 over the positions: at l those
+            that the scores of the word after token l come from. Of several heads the mean.
+        """
+        queries, projected = self._queries(inputs, training=False)
+        if self.config.attention == "dot":
+            _, weights = self.attention(
+                [queries, projected], return_attention_scores=True, training=False
+            )
+        else:
+            _, weights_of_heads = self.attention(
+                queries, projected, return_attention_scores=True, training=False
+            )
+            weights = ops.mean(weights_of_heads, axis=1)
+        _, captions, length = ops.shape(inputs[1])
+        return ops.reshape(weights, (-1, captions, length, ops.shape(projected)[1]))
 
     def predict_words(self, joined: Any, training: bool | None = None) -> Any:
         """Maps word states [...,D] to logits float32 [...,V]."""
@@ -168,6 +185,17 @@ class CaptionDecoder(keras.Model):
         new_state = ops.reshape(new_states[0], shape)
         joined = self.norm(self.add([self._attend_once(new_state, memory), new_state]))
         return self.predict_words(joined, training=False), new_state
+
+    def _queries(self, inputs: tuple[Any, Any], training: bool | None) -> tuple[Any, Any]:
+        """Returns the GRU's states [B,K*L,D] and what they attend to, [B,P,D]."""
+        features, ids = inputs
+        _, captions, length = ops.shape(ids)
+        projected, initial_state = self._project(features, training)
+        words = self.dropout(self.embedding(ids), training=training)
+        words = ops.reshape(words, (-1, length, self.config.width))
+        state = ops.repeat(initial_state, captions, axis=0)
+        states = self.gru(words, initial_state=state, training=training)
+        return ops.reshape(states, (-1, captions * length, self.config.width)), projected
 
     def _project(self, features: Any, training: bool | None) -> tuple[Any, Any]:
         """Returns projected features [B,P,D] and the GRU's initial state [B,D]."""

@@ -13,73 +13,31 @@ import collections
 import dataclasses
 import functools
 import pathlib
-import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from model_lib.config import Standardization
 from model_lib.errors import ConfigError, VocabularyError
+from model_lib.standardization import standardize
+
+__all__ = [
+    "END_ID",
+    "PAD_ID",
+    "SPECIAL_WORDS",
+    "START_ID",
+    "UNKNOWN_ID",
+    "Tokenizer",
+    "standardize",
+]
 
 PAD_ID = 0
 UNKNOWN_ID = 1
 START_ID = 2
 END_ID = 3
 SPECIAL_WORDS = ("<pad>", "<unk>", "<start>", "<end>")
-
-_APOSTROPHES = "'\u2018\u2019\u201b\u2032\u02bc\uff07`\u00b4"
-_HYPHENS = "-\u2010\u2011\u2012\u2013\u2212\ufe63\uff0d"
-_ZERO_WIDTH_SPACE = "\u200b"
-_WORD = re.compile(r"[^ '-]+(?:['-][^ '-]+)*")
-
-
-class _CharacterTable(dict[int, str]):
-    """A `str.translate` table that works out each character when it is first met."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = _plain_character(chr(code))
-        return self[code]
-
-
-def _plain_character(character: str) -> str:
-    """Maps a character to itself, to "'", to "-", to nothing or to a space."""
-    if character in _APOSTROPHES:
-        return "'"
-    if character in _HYPHENS:
-        return "-"
-    category = unicodedata.category(character)
-    if category[0] in "LMN":  # letters, the marks that belong to them, numbers
-        return character
-    is_invisible = category == "Cf" and character != _ZERO_WIDTH_SPACE
-    return "" if is_invisible else " "
-
-
-_CHARACTERS = _CharacterTable()
-
-
-def standardize(caption: str) -> list[str]:
-    """Splits a caption into lower-case words without punctuation.
-
-    "A man's T\u2011shirt, left/right!" -> ["a", "man's", "t-shirt", "left", "right"]
-    "<start> 2 dogs -- 'running'" -> ["start", "2", "dogs", "running"]
-    "CAF\u00c9_No.3" -> ["caf\u00e9", "no", "3"]
-
-    Letters, marks and numbers of all scripts are kept, in Unicode's composed form (NFC). One
-    hyphen or apostrophe between two of them stays; typographic ones become "-" and "'". Anything
-    else ends a word, except invisible formatting characters such as the soft hyphen, which vanish.
-    Standardising the words again, joined by spaces, changes nothing.
-
-    Args:
-        caption: any text.
-
-    Returns:
-        The words; empty if the caption has none.
-    """
-    lowered = unicodedata.normalize("NFC", caption).lower()
-    plain = unicodedata.normalize("NFC", lowered.translate(_CHARACTERS))
-    return _WORD.findall(plain)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +46,12 @@ class Tokenizer:
 
     Attributes:
         words: word of each id; the first four are `SPECIAL_WORDS`.
+        standardization: how `encode` makes words of a caption, see `model_lib.standardization`;
+            not part of the text form, a bundle keeps it among the settings of its model.
     """
 
     words: tuple[str, ...]
+    standardization: Standardization = "words"
 
     def __post_init__(self) -> None:
         """Validates; raises `VocabularyError`."""
@@ -116,7 +77,11 @@ class Tokenizer:
 
     @classmethod
     def from_captions(
-        cls, captions: Iterable[str], max_vocabulary: int = 20_000, min_count: int = 1
+        cls,
+        captions: Iterable[str],
+        max_vocabulary: int = 20_000,
+        min_count: int = 1,
+        standardization: Standardization = "words",
     ) -> "Tokenizer":
         """Makes a vocabulary of the captions' commonest words.
 
@@ -129,6 +94,7 @@ class Tokenizer:
             captions: texts as written; read once.
             max_vocabulary: most ids, the four special ones included.
             min_count: how often a word must occur to be kept.
+            standardization: how words are made of a caption.
 
         Returns:
             The tokenizer.
@@ -143,17 +109,19 @@ class Tokenizer:
             raise ConfigError(f"min_count is {min_count}; expected at least 1")
         counts: collections.Counter[str] = collections.Counter()
         for caption in captions:
-            counts.update(standardize(caption))
+            counts.update(standardize(caption, standardization))
         common = [word for word, count in counts.items() if count >= min_count]
         common.sort(key=lambda word: (-counts[word], word))
-        return cls(SPECIAL_WORDS + tuple(common[: max_vocabulary - len(SPECIAL_WORDS)]))
+        kept = tuple(common[: max_vocabulary - len(SPECIAL_WORDS)])
+        return cls(SPECIAL_WORDS + kept, standardization)
 
     @classmethod
-    def from_text(cls, text: str) -> "Tokenizer":
+    def from_text(cls, text: str, standardization: Standardization = "words") -> "Tokenizer":
         r"""Reads the text form: "<pad>\n<unk>\n<start>\n<end>\na\n" has 5 words.
 
         Args:
             text: what `to_text` gave.
+            standardization: the one that the vocabulary was made with.
 
         Returns:
             The tokenizer.
@@ -165,7 +133,7 @@ class Tokenizer:
             raise VocabularyError(
                 "the vocabulary does not end with a newline: it is empty or cut short; restore it"
             )
-        return cls(tuple(text[:-1].split("\n")))
+        return cls(tuple(text[:-1].split("\n")), standardization)
 
     @classmethod
     def load(cls, path: str) -> "Tokenizer":
@@ -223,7 +191,7 @@ class Tokenizer:
         """
         if length < 2:
             raise ConfigError(f"length is {length}; expected at least 2, for <start> and <end>")
-        words = standardize(caption)[: length - 2]
+        words = standardize(caption, self.standardization)[: length - 2]
         ids = [START_ID, *(self._ids.get(word, UNKNOWN_ID) for word in words), END_ID]
         encoded = np.full(length, PAD_ID, np.int32)
         encoded[: len(ids)] = ids

@@ -2,7 +2,7 @@
 
 Takes memory-mapped features float16 [N,W,P,C] and token ids int32 [N,K,L+1]; yields
 `((features [B,P,C], words so far [B,K,L]), next words [M])`: the targets are the captions
-shifted by one, without their padding, as `train.trainer` predicts them.
+shifted by one, as `train.trainer` predicts them, without their padding unless it is asked for.
 """
 
 from typing import Any
@@ -90,6 +90,7 @@ class CaptionBatches(PhotoBatches):
         batch_size: int,
         *,
         seed: int | None = None,
+        padded_length: int = 0,
     ) -> None:
         """Keeps references; nothing is read yet.
 
@@ -98,13 +99,20 @@ class CaptionBatches(PhotoBatches):
             ids: int32 [N,K,L+1], of `encode_captions`.
             batch_size: photos a batch.
             seed: as for `PhotoBatches`.
+            padded_length: length to which words and targets are padded, for a loss in which
+                padding counts; 0 leaves padding out of the targets.
         """
         super().__init__(features, batch_size, seed=seed)
         self._ids = ids
+        self._padded_length = padded_length
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Reads one batch."""
         rows, features = self.read(index)
         ids = self._ids[rows]
+        if self._padded_length:
+            missing = self._padded_length + 1 - ids.shape[-1]
+            ids = np.pad(ids, ((0, 0), (0, 0), (0, missing)), constant_values=PAD_ID)
+            return (features, ids[..., :-1]), ids[..., 1:].reshape(-1)
         targets = ids[..., 1:]
         return (features, ids[..., :-1]), targets[targets != PAD_ID]

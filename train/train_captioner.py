@@ -17,8 +17,9 @@ from typing import Any
 from model_lib.errors import ConfigError
 from train import console
 from train.arguments import ArgumentParser, add_config_flags, config_from_flags
-from train.config import PRESETS, TrainConfig
+from train.config import TrainConfig
 from train.output_folder import check_output, record_settings
+from train.presets import PRESETS
 
 DESCRIPTION = """\
 Trains an image captioner on captioned photos and writes it as a bundle, which caption-images

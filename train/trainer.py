@@ -20,10 +20,16 @@ from train.losses import SmoothedCrossEntropy
 class CaptionTrainer(keras.Model):
     """Trains a decoder by teacher forcing."""
 
-    def __init__(self, decoder: CaptionDecoder) -> None:
-        """Keeps the decoder, whose weights are trained in place."""
+    def __init__(self, decoder: CaptionDecoder, *, padding_loss: bool = False) -> None:
+        """Keeps the decoder, whose weights are trained in place.
+
+        Args:
+            decoder: what is trained.
+            padding_loss: whether padding is scored too, in training; never in validation.
+        """
         super().__init__(name="trainer")
         self.decoder = decoder
+        self.padding_loss = padding_loss
         self.built = True
 
     def call(self, inputs: tuple[Any, Any], training: bool | None = None) -> Any:
@@ -34,11 +40,16 @@ class CaptionTrainer(keras.Model):
             training: whether dropout is on.
 
         Returns:
-            Logits float32 [M,V] in the order of `real_words`.
+            Logits float32 [M,V] in the order of the captions; with `padding_loss`, in training,
+            M is B*K*L.
         """
         _, ids = inputs
         joined = self.decoder.read_captions(inputs, training=training)
-        return self.decoder.predict_words(tf.boolean_mask(joined, has_next_word(ids)), training)
+        if training and self.padding_loss:
+            joined = tf.reshape(joined, [-1, joined.shape[-1]])
+        else:
+            joined = tf.boolean_mask(joined, has_next_word(ids))
+        return self.decoder.predict_words(joined, training)
 
 
 def has_next_word(ids: Any) -> Any:
@@ -63,8 +74,12 @@ def make_optimizer(
     clip_norm: float,
     weight_decay: float,
     ema_momentum: float,
+    decay_to: float = 0.02,
 ) -> keras.optimizers.Optimizer:
-    """Makes AdamW with linear warm-up and cosine decay to 2 %.
+    """Makes AdamW with linear warm-up and cosine decay.
+
+    Without warm-up, clipping, weight decay and averages, and with `decay_to=1`, it takes the
+    steps of `keras.optimizers.Adam`.
 
     Args:
         learning_rate: at the end of the warm-up.
@@ -73,6 +88,7 @@ def make_optimizer(
         clip_norm: largest norm of all gradients together; 0 means no clipping.
         weight_decay: decoupled weight decay a step.
         ema_momentum: of the moving average of the weights that is evaluated and kept; 0: none.
+        decay_to: share of the learning rate at the end of the last epoch.
 
     Returns:
         A Keras optimizer.
@@ -81,7 +97,7 @@ def make_optimizer(
     schedule = keras.optimizers.schedules.CosineDecay(
         learning_rate * 0.05,
         max(1, total_steps - warmup),
-        alpha=0.02,
+        alpha=decay_to,
         warmup_target=learning_rate,
         warmup_steps=warmup,
     )

@@ -145,3 +145,11 @@ def test_a_wrong_value_is_named(
         config.from_dict(values)
     assert message in str(caught.value)
     assert config.__name__ in str(caught.value) or "num_captions" in str(caught.value)
+
+
+def test_a_network_s_settings_read_as_before_captions_could_be_cleaned_otherwise() -> None:
+    assert "standardize" not in ModelConfig().to_dict()
+    changed = ModelConfig(standardize="course")
+    assert ModelConfig.from_dict(changed.to_dict()) == changed
+    assert ModelConfig().replace(standardize="course") == changed
+    assert changed.replace(standardize="words") == ModelConfig()

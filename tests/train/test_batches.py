@@ -46,6 +46,12 @@ def test_targets_are_the_captions_shifted_by_one_without_padding():
     np.testing.assert_array_equal(inputs[0][:, 0], [[0, 0], [1, 0]])
 
 
+def test_padding_is_a_target_where_it_is_asked_for():
+    inputs, targets = CaptionBatches(features(2), IDS[:, :1], 2, padded_length=7)[0]
+    np.testing.assert_array_equal(inputs[1][:, 0], [[2, 4, 5, 3, 0, 0, 0], [2, 5, 3, 0, 0, 0, 0]])
+    np.testing.assert_array_equal(targets, [4, 5, 3, 0, 0, 0, 0, 5, 3, 0, 0, 0, 0, 0])
+
+
 def test_without_a_seed_batches_come_in_file_order_and_view_0():
     batches = PhotoBatches(features(7), 3)
     for epoch in (1, 2):

@@ -25,6 +25,8 @@ def test_the_vocabulary_is_that_of_the_captions_that_are_trained_on():
     assert words(captions_per_image=1) == ("a", "red", "circle", "square")
     assert words(captions_per_image=1, min_count=2) == ("a", "red")
     assert words(max_vocabulary=5) == ("red",)
+    course = make_tokenizer(TrainConfig(standardize="course"), [("a t-shirt",)])
+    assert course.words[4:] == ("a", "tshirt")
 
 
 def test_an_encoder_file_says_the_size_of_its_photos(encoder_path):

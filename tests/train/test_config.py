@@ -4,13 +4,23 @@ import pytest
 
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.errors import ConfigError
-from train.config import PRESETS, TrainConfig
+from train.config import TrainConfig
 
 
 def test_the_defaults_are_the_course():
     assert TrainConfig().model_config() == ModelConfig()
     assert TrainConfig(pixel_scaling="unit").model_config().pixel_scaling == "unit"
     assert TrainConfig().encoder == "InceptionResNetV2"
+
+
+def test_decoding_by_sampling_and_the_course_s_words_reach_the_bundle():
+    config = TrainConfig(
+        decode="sample", num_captions=5, top_k=10, drawn_tokens=64, standardize="course"
+    )
+    assert config.decode_config() == DecodeConfig(
+        method="sample", num_captions=5, top_k=10, max_length_tokens=64
+    )
+    assert config.model_config() == ModelConfig(standardize="course")
 
 
 def test_the_parts_get_their_settings():
@@ -50,6 +60,14 @@ def test_the_parts_get_their_settings():
         ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0; expected above 0"),
+        ({"decay_to": 1.5}, "decay_to is 1.5; expected at least 0.0 and at most 1.0"),
+        ({"standardize": "none"}, "standardize is 'none'; expected 'words', 'course'"),
+        ({"decode": "best"}, "method is 'best'; expected 'greedy', 'beam', 'sample'"),
+        ({"num_captions": 5}, "num_captions 5 is more than beam_width 3"),
+        ({"top_k": 10}, "--top_k has no effect with beam decoding; leave it out"),
+        ({"decode": "sample", "beam_width": 5}, "--beam_width has no effect with sample"),
+        ({"decode": "greedy", "length_penalty": 0.7}, "--length_penalty has no effect with greedy"),
+        ({"drawn_tokens": 1}, "max_length_tokens is 1"),
         ({"label_smoothing": 1.0}, "label_smoothing is 1.0"),
         ({"ema_momentum": 1.0}, "ema_momentum is 1.0"),
         ({"seed": 2**32}, "seed is 4294967296"),
@@ -76,19 +94,3 @@ def test_settings_of_a_backbone_by_name_are_refused_for_a_file(setting):
     TrainConfig(**setting)
     with pytest.raises(ConfigError, match=f"--{next(iter(setting))} has no effect with an encoder"):
         TrainConfig(encoder="a.keras", **setting)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_is_a_valid_training_of_that_name(name):
-    assert TrainConfig.from_dict(PRESETS[name].settings).name == name
-
-
-def test_notes_are_of_the_data_and_the_encoder_that_are_used():
-    preset = PRESETS["flickr8k-small"]
-    assert preset.note_on_data("/data/flickr8k/").startswith("Flickr8k, official train and dev")
-    assert preset.note_on_data("/flickr8k/mine") == (
-        "`mine`; its origin and licence were not stated (`--data_note`)."
-    )
-    assert "ImageNet" in preset.note_on_encoder("../encoders/efficientnet_lite0_imagenet.keras")
-    assert preset.note_on_encoder("InceptionResNetV2") == ""
-    assert "were not stated" in PRESETS["course"].note_on_data("coco_captions")

@@ -1,16 +1,14 @@
 """Captioned photos in one form: a small COCO that TFDS itself wrote, and a folder."""
 
-import contextlib
 import hashlib
 import io
 import itertools
 
-import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 from PIL import Image
-from tensorflow_datasets.object_detection.coco_captions import CocoCaptions
 
+from tests.train.coco import write_coco
 from tests.train.folders import CAPTIONS, write_tsv_folder
 from train.datasets import CaptionDataset, CaptionedPhoto, open_dataset
 from train.errors import DatasetError
@@ -29,44 +27,16 @@ COCO_PHOTOS = {
 }
 
 
-class SmallCocoCaptions(CocoCaptions, skip_registration=True):
-    """TFDS's own `coco_captions`, features and all, with a few photos in place of a download."""
-
-    name = "coco_captions"
-
-    def _split_generators(self, dl_manager):
-        return {split: self._generate_examples(split) for split in COCO_PHOTOS}
-
-    def _generate_examples(self, split):
-        for image_id, (name, encoded) in enumerate(COCO_PHOTOS[split]):
-            texts = [f"caption {number} of {name}" for number in range(5)]
-            yield (
-                image_id,
-                {
-                    "image": encoded,
-                    "image/filename": name,
-                    "image/id": image_id,
-                    "captions": [{"id": number, "text": text} for number, text in enumerate(texts)],
-                    "objects": [
-                        {
-                            "id": 1,
-                            "area": 9,
-                            "bbox": tfds.features.BBox(0.0, 0.0, 0.5, 0.5),
-                            "label": 3,
-                            "is_crowd": np.bool_(False),
-                        }
-                    ],
-                },
-            )
-
-
 @pytest.fixture(scope="module")
 def coco_dir(tmp_path_factory):
-    data_dir = tmp_path_factory.mktemp("tfds")
-    with contextlib.redirect_stdout(io.StringIO()):
-        SmallCocoCaptions(data_dir=str(data_dir)).download_and_prepare()
-    assert (data_dir / "coco_captions" / "2014" / "1.1.0" / "features.json").exists()
-    return str(data_dir)
+    photos = {
+        split: [
+            (name, encoded, [f"caption {number} of {name}" for number in range(5)])
+            for name, encoded in rows
+        ]
+        for split, rows in COCO_PHOTOS.items()
+    }
+    return write_coco(tmp_path_factory.mktemp("tfds"), photos)
 
 
 def test_coco_gives_all_five_captions_and_the_bytes_as_they_were_written(coco_dir):

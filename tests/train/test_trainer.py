@@ -120,6 +120,23 @@ def test_scores_are_those_of_the_decoder_at_real_words():
     np.testing.assert_allclose(trainer(inputs), whole, atol=1e-6)
 
 
+def test_padding_counts_where_it_is_asked_for_as_in_the_course_s_notebook():
+    trainer = make_trainer(10, **DOT)
+    trainer.padding_loss = True
+    ids, length = IDS[:, :1], 9
+    inputs, targets = CaptionBatches(make_features(2), ids, 2, padded_length=length)[0]
+    found = SmoothedCrossEntropy()(targets, trainer(inputs, training=True))
+    # The notebook: loss of each position, mean over the 64 of a caption, mean over the batch.
+    logits = trainer.decoder(inputs)[:, 0]
+    real = np.pad(ids[:, 0, 1:], ((0, 0), (0, length - 6)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=None)
+    expected = np.mean(np.mean(loss(real, logits), axis=1))
+    assert len(targets) == 2 * length
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+    # Validation is without padding, so that it compares with other trainings.
+    assert trainer(inputs, training=False).shape == (10, 10)
+
+
 def greedy(decoder, features):
     memory = decoder.start(features)
     found = decoding.decode(
@@ -177,6 +194,25 @@ def test_warm_up_takes_at_most_half_of_a_short_training(total, warmup, highest):
     found = rates(total, warmup)
     assert int(np.argmax(found)) == highest
     assert max(found) == pytest.approx(0.1)
+
+
+def test_the_plainest_settings_are_keras_s_adam():
+    ours = make_optimizer(
+        1e-3,
+        total_steps=7,
+        warmup_steps=0,
+        clip_norm=0.0,
+        weight_decay=0.0,
+        ema_momentum=0.0,
+        decay_to=1.0,
+    )
+    found = []
+    for optimizer in (ours, keras.optimizers.get("adam")):
+        weight = keras.Variable([3.0, -1.0])
+        for step in range(9):
+            optimizer.apply([keras.ops.array([400.0 - step, 0.1 * step])], [weight])
+        found.append(weight.numpy())
+    np.testing.assert_array_equal(*found)
 
 
 def step_of(clip_norm, weight_decay):
