@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from beam_jobs.config import RAW, CaptionStyle
 from beam_jobs.inputs.carried_types import arrow_to_bigquery
+from model_lib.confidence import confidence_of
 from model_lib.sentences import as_sentence
 
 if TYPE_CHECKING:
@@ -136,6 +137,13 @@ CAPTIONS = Table(
                 Column("score", "float64", "log_prob / tokens"),
             ),
         ),
+        Column(
+            "confidence",
+            "float64",
+            "share of the best caption's words to expect in a human caption, 0..1; null where the "
+            "bundle has no temperature",
+            nullable=True,
+        ),
         Column("num_tokens", "int32", "tokens of the best caption, the end token included"),
         Column("finished", "bool", "false where the length limit cut the best caption"),
         Column("sentence", "string", "the caption as a sentence; null if not asked", nullable=True),
@@ -177,12 +185,14 @@ class RunStamp:
         model_name: of the bundle.
         model_fingerprint: of the bundle.
         decode_config: decode settings as canonical JSON.
+        score_temperature: of the bundle, no column of its own; None where it has none.
     """
 
     run_id: str
     model_name: str
     model_fingerprint: str
     decode_config: str
+    score_temperature: float | None = None
 
 
 class CaptionedImage(NamedTuple):
@@ -248,6 +258,7 @@ def caption_row(
 ) -> Row:
     """Returns the row of table `CAPTIONS` for a captioned image."""
     best = image.captions[0]
+    temperature = stamp.score_temperature
     return {
         "uri": image.uri,
         "image_sha256": image.image_sha256,
@@ -257,6 +268,7 @@ def caption_row(
             {"caption": caption.text, "log_prob": caption.log_prob, "score": caption.score}
             for caption in image.captions
         ],
+        "confidence": None if temperature is None else confidence_of(best.score, temperature),
         "num_tokens": best.num_tokens,
         "finished": best.finished,
         "sentence": as_sentence(best.text) if style.language_style == "sentence" else None,
@@ -265,7 +277,10 @@ def caption_row(
         "height": image.height,
         "format": image.format,
         "size_bytes": image.size_bytes,
-        **dataclasses.asdict(stamp),
+        "model_name": stamp.model_name,
+        "model_fingerprint": stamp.model_fingerprint,
+        "decode_config": stamp.decode_config,
+        "run_id": stamp.run_id,
         "captioned_at": captioned_at,
         **_carried(image.carried, carried_columns),
     }

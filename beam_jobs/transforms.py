@@ -93,6 +93,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             model_name=self._handler.info.name,
             model_fingerprint=self._handler.info.fingerprint,
             decode_config=self._handler.decode.to_json(),
+            score_temperature=self._handler.info.score_temperature,
         )
 
     def expand(self, inputs: PCollection[Any]) -> PCollection[TaggedRow]:

@@ -86,6 +86,7 @@ def _row(
         "caption": caption,
         "score": log_prob / 11,
         "candidates": [{"caption": caption, "log_prob": log_prob, "score": log_prob / 11}],
+        "confidence": 0.7,
         "num_tokens": 11,
         "finished": True,
         "sentence": None,

@@ -163,7 +163,12 @@ def save_bundle(
 
 
 def annotate_bundle(
-    path: str, *, metrics: Mapping[str, Any], decode: DecodeConfig, model_card: str
+    path: str,
+    *,
+    metrics: Mapping[str, Any],
+    decode: DecodeConfig,
+    model_card: str,
+    score_temperature: float | None = None,
 ) -> BundleInfo:
     """Puts metrics, decode defaults and a model card into a local bundle; weights stay.
 
@@ -172,6 +177,7 @@ def annotate_bundle(
         metrics: results of the evaluation, plain JSON values.
         decode: how captions are drawn unless the caller says otherwise.
         model_card: Markdown text.
+        score_temperature: of `BundleInfo`.
 
     Returns:
         The new info; its fingerprint is the old one.
@@ -183,7 +189,13 @@ def annotate_bundle(
     info = read_bundle_info(path)
     card = model_card.encode()
     hashes = {**info.file_sha256, MODEL_CARD_FILE: hashlib.sha256(card).hexdigest()}
-    info = dataclasses.replace(info, metrics=dict(metrics), decode=decode, file_sha256=hashes)
+    info = dataclasses.replace(
+        info,
+        metrics=dict(metrics),
+        decode=decode,
+        file_sha256=hashes,
+        score_temperature=score_temperature,
+    )
     (folder / MODEL_CARD_FILE).write_bytes(card)
     (folder / INFO_FILE).write_bytes(info_to_bytes(info))
     return info

@@ -34,6 +34,8 @@ class BundleInfo:
         file_sha256: hex sha256 of every other file of the bundle.
         provenance: where the weights come from: data, command, seed, versions.
         metrics: results of the evaluation.
+        score_temperature: turns scores into confidences (`model_lib.confidence`), above 0; None
+            where none was fitted.
         format_version: of the bundle's layout.
     """
 
@@ -44,6 +46,7 @@ class BundleInfo:
     file_sha256: Mapping[str, str]
     provenance: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    score_temperature: float | None = None
     format_version: int = FORMAT_VERSION
 
     @property
@@ -75,6 +78,8 @@ def info_to_bytes(info: BundleInfo) -> bytes:
         "provenance": dict(info.provenance),
         "metrics": dict(info.metrics),
     }
+    if info.score_temperature is not None:  # older bundles have none, and stay as they are
+        content["score_temperature"] = info.score_temperature
     content["sha256"] = _sha256_of_json(content)
     return (json.dumps(content, indent=2, sort_keys=True) + "\n").encode()
 
@@ -111,6 +116,7 @@ def info_from_bytes(data: bytes, where: str) -> BundleInfo:
             file_sha256=content["file_sha256"],
             provenance=content["provenance"],
             metrics=content["metrics"],
+            score_temperature=content.get("score_temperature"),
         )
         is_intact = info_to_bytes(info) == data
     except (ConfigError, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """After training: captions of the dev photos, their scores, and the finished bundle.
 
 Takes the output folder of a training; completes its bundle with metrics and model card and
-leaves the captions beside it.
+leaves beside it the captions and a picture of what their scores mean.
 """
 
 import logging
@@ -9,6 +9,8 @@ from pathlib import Path
 
 from model_lib.bundle import annotate_bundle, load_bundle
 from train.building import BUNDLE_FOLDER
+from train.calibration import draw_reliability, reliability
+from train.caption_quality import score_meaning
 from train.config import TrainConfig
 from train.datasets import CaptionDataset
 from train.errors import JavaMissingError
@@ -18,6 +20,7 @@ from train.model_card import best_and_worst, write_model_card
 from train.predictions import predict, write_predictions
 
 PREDICTIONS_FILE = "dev.predictions.jsonl"
+RELIABILITY_FILE = "reliability.png"
 _BATCH_SIZE = 32
 _logger = logging.getLogger(__name__)
 
@@ -44,6 +47,11 @@ def evaluate_bundle(
     references = dict(zip(dev_data.image_ids, dev_data.captions, strict=True))
     java = _has_java()
     metrics = score_captions(references, captions, java=java)
+    cider = cider_by_image(references, captions, java=java)
+    found = reliability(predictions, references, None)
+    draw_reliability(
+        found, score_meaning(predictions, cider), Path(output) / RELIABILITY_FILE, config.name
+    )
     facts = {
         "vocabulary": len(captioner.tokenizer.words),
         "decoder_parameters": captioner.decoder.count_params(),
@@ -51,9 +59,15 @@ def evaluate_bundle(
         "train_captions": sum(len(texts) for texts in train_data.captions),
         "dev_photos": len(dev_data),
     }
-    examples = best_and_worst(predictions, cider_by_image(references, captions, java=java))
-    card = write_model_card(captioner.info, config, metrics, facts, examples)
-    annotate_bundle(bundle, metrics=metrics, decode=captioner.info.decode, model_card=card)
+    examples = best_and_worst(predictions, cider)
+    card = write_model_card(captioner.info, config, metrics, facts, examples, found)
+    annotate_bundle(
+        bundle,
+        metrics=metrics,
+        decode=captioner.info.decode,
+        model_card=card,
+        score_temperature=found["best_temperature"],
+    )
     return metrics
 
 

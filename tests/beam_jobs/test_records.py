@@ -1,3 +1,4 @@
+import dataclasses
 import datetime
 
 import pyarrow as pa
@@ -31,6 +32,7 @@ CAPTION_ROW = {
         {"caption": "a dog", "log_prob": -1.5, "score": -0.5},
         {"caption": "a cat", "log_prob": -3.0, "score": -1.5},
     ],
+    "confidence": None,
     "num_tokens": 3,
     "finished": True,
     "sentence": None,
@@ -64,6 +66,12 @@ def test_a_style_fills_its_columns(style, sentence, low_confidence):
     assert row == {**CAPTION_ROW, "sentence": sentence, "low_confidence": low_confidence}
 
 
+def test_a_temperature_turns_the_score_into_a_confidence():
+    stamp = dataclasses.replace(STAMP, score_temperature=2.0)
+    row = records.caption_row(IMAGE, stamp, NOON)
+    assert row == {**CAPTION_ROW, "confidence": pytest.approx(0.7788007830714049)}
+
+
 def test_failure_row_is_whole():
     failure = Failure.from_error("b.jpg", "read", FileNotFoundError(2, "No such file"), 3)
     assert records.failure_row(failure, "r1", NOON) == {
@@ -92,6 +100,7 @@ def test_arrow_schema_is_that_of_the_design():
         "caption": pa.string(),
         "score": pa.float64(),
         "candidates": pa.list_(pa.field("element", candidate, nullable=False)),
+        "confidence": pa.float64(),
         "num_tokens": pa.int32(),
         "finished": pa.bool_(),
         "sentence": pa.string(),
@@ -106,7 +115,7 @@ def test_arrow_schema_is_that_of_the_design():
         "run_id": pa.string(),
         "captioned_at": pa.timestamp("us", tz="UTC"),
     }
-    on_demand = ("sentence", "low_confidence")
+    on_demand = ("confidence", "sentence", "low_confidence")
     expected = pa.schema(
         [pa.field(name, kind, nullable=name in on_demand) for name, kind in types.items()]
     )

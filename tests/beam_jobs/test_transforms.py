@@ -33,6 +33,7 @@ def expected_rows(bundle: str, images: dict[str, bytes]) -> list[dict[str, Any]]
                 {"caption": c.text, "log_prob": round(c.log_prob, 4), "score": round(c.score, 4)}
                 for c in captions
             ],
+            "confidence": None,
             "num_tokens": captions[0].num_tokens,
             "finished": captions[0].finished,
             "sentence": None,

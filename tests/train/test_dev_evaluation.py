@@ -6,13 +6,16 @@ import logging
 import shutil
 
 import pytest
+from PIL import Image
 
 from model_lib.bundle import load_bundle, read_bundle_info
 from model_lib.bundle_info import INFO_FILE, info_to_bytes
 from tests.toy import make_toy_bundle
+from train.calibration import reliability
 from train.config import TrainConfig
 from train.dev_evaluation import evaluate_bundle
 from train.metrics import METRIC_NAMES, score_captions
+from train.predictions import Prediction
 
 PROVENANCE = {
     **{"command": "train-captioner ...", "data_note": "Shapes.", "encoder_note": "Random."},
@@ -29,6 +32,10 @@ def output(tmp_path):
     info = dataclasses.replace(read_bundle_info(str(bundle)), provenance=PROVENANCE)
     (bundle / INFO_FILE).write_bytes(info_to_bytes(info))
     return bundle.parent
+
+
+def card_of(output):
+    return (output / "bundle" / "MODEL_CARD.md").read_text()
 
 
 def test_the_bundle_gets_its_metrics_and_its_card(output, shape_data, monkeypatch, caplog):
@@ -48,11 +55,20 @@ def test_the_bundle_gets_its_metrics_and_its_card(output, shape_data, monkeypatc
     references = dict(zip(dev.image_ids, dev.captions, strict=True))
     captions = dict(zip(dev.image_ids, expected, strict=True))
     assert metrics == score_captions(references, captions, java=False)
+    temperature = captioner.info.score_temperature
     assert captioner.info == dataclasses.replace(
-        before, metrics=metrics, file_sha256=captioner.info.file_sha256
+        before,
+        metrics=metrics,
+        file_sha256=captioner.info.file_sha256,
+        score_temperature=temperature,
     )
+    predictions = [Prediction(**row) for row in rows]
+    assert temperature == reliability(predictions, references, None)["best_temperature"]
+    assert f"`exp(score / {temperature:.2f})`, the column `confidence`" in card_of(output)
+    with Image.open(output / "reliability.png") as picture:
+        assert picture.size == (1100, 440)
     assert captioner.info.fingerprint == before.fingerprint
-    card = (output / "bundle" / "MODEL_CARD.md").read_text()
+    card = card_of(output)
     assert f"| CIDEr | {metrics['CIDEr']:.4f} |" in card
     assert "- Photos to learn from: 20 with 40 captions" in card
     assert "measure: 4\n" in card

@@ -35,6 +35,7 @@ FACTS = {
     "train_captions": 40,
     "dev_photos": 4,
 }
+CALIBRATION = {"best_temperature": 2.0, "error": 0.0123}
 CARD = """\
 # shapes
 
@@ -86,7 +87,9 @@ The best and worst on dev by CIDEr against the photo's human captions.
   anything else it says the nearest it knows, without a sign of doubt but a lower score.
 - It guesses sex, age and relations of people from looks, as the training captions do.
 - It reads no text, counts badly, and names no one.
-- Scores rank captions of one model; they are no probabilities of being right.
+- Scores rank captions of one model. `exp(score / 2.00)`, the column `confidence`, is the
+  share of a caption's words to expect in a human caption: fitted on the dev photos, where it is
+  off by 0.012 on average over tenths. On photos of other kinds it promises too much.
 """
 
 
@@ -99,7 +102,7 @@ METRICS = {"BLEU-4": 0.20512, "CIDEr": 0.52}
 
 def write(info=INFO, metrics=METRICS):
     examples = [(predicted("a|b.png", "a red circle"), 3.2111), (predicted("c.png"), 0.0)]
-    return write_model_card(info, TrainConfig(seed=7), metrics, FACTS, examples)
+    return write_model_card(info, TrainConfig(seed=7), metrics, FACTS, examples, CALIBRATION)
 
 
 def test_the_card_is_whole():
@@ -142,7 +145,7 @@ def test_few_photos_are_shown_once_and_equal_ones_by_name():
 
 def test_a_fine_tuned_encoder_is_called_so():
     config = TrainConfig(encoder="toy.keras", fine_tune_from="pixels", fine_tune_epochs=3)
-    card = write_model_card(INFO, config, {"CIDEr": 0.5}, FACTS, [])
+    card = write_model_card(INFO, config, {"CIDEr": 0.5}, FACTS, [], CALIBRATION)
     assert "An image captioner: fine-tuned encoder `toy.keras` at 32x32 pixels" in card
     assert (
         "features of the encoder computed before; the encoder's layers behind `pixels` were "

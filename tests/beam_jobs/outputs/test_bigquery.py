@@ -56,6 +56,7 @@ def caption(uri: str, run_id: str = RUN_1, fingerprint: str = "f1", **values: ob
             {"caption": f"a photo of {uri}", "log_prob": -1.2345678901234567, "score": -0.3},
             {"caption": "ünïcode 🐕", "log_prob": -1e-300, "score": -1e300},
         ],
+        "confidence": 1e-300,
         "num_tokens": 5,
         "finished": True,
         "sentence": None,
