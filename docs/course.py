@@ -34,6 +34,7 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import logging
 import shutil
 import textwrap
 from pathlib import Path
@@ -60,7 +61,8 @@ from train.presets import PRESETS
 from train.trainer import CaptionTrainer, compile_trainer, make_optimizer
 
 # %config InlineBackend.figure_formats = ["jpeg"]
-plt.rcParams["figure.dpi"] = 60
+plt.rcParams["figure.dpi"] = 66
+logging.getLogger("absl").setLevel(logging.ERROR)
 tfds.disable_progress_bar()
 
 # %% [markdown]
@@ -127,7 +129,7 @@ preprocessor = Preprocessor(preprocess)
 def show(axes, pixels, text, width=30):
     """Shows a photo with a text above it."""
     axes.imshow(pixels)
-    axes.set_title("\n".join(textwrap.wrap(text, width)), fontsize=11)
+    axes.set_title("\n".join(textwrap.wrap(text, width)), fontsize=13)
     axes.axis("off")
 
 
@@ -183,7 +185,8 @@ for layer in decoder.layers:
 # ## Train
 #
 # The encoder does not change, so its features are computed once and kept. The loss is the
-# cross-entropy of the next word. It begins near ln(vocabulary), as for guessing among all words.
+# cross-entropy of the next word. Guessing among all words would give ln(vocabulary); a fresh
+# decoder is a little above it.
 #
 # This is the short form. `train-captioner --preset asl-coco --data coco_captions --output RUN`
 # does the same, with a checkpoint after each epoch, resuming, metrics and a bundle at the end.
@@ -280,8 +283,8 @@ for panel, (split, photo) in zip(panels, chosen, strict=False):
 plt.show()
 
 # %% [markdown]
-# With eight photos the decoder has learned the training captions by heart. For the photos that it
-# has not seen it puts together what it has learned from others: it cannot know better.
+# With six photos the decoder has learned their captions by heart. For the photos that it has not
+# seen it puts together what it has learned from others: it cannot know better.
 #
 # ## Five captions for one photo
 #
