@@ -22,9 +22,9 @@
 # **decoder** reads the caption so far with a GRU, attends to the grid and scores every word that
 # could come next. One word at a time gives a caption.
 #
-# It runs as it stands in about a minute on two CPU cores and needs no network: eight photos with
-# captions that come with the repository, and the encoder of the shipped bundle. So few photos
-# can only be learned by heart. With `DATA = "coco_captions"` the same cells train the course's
+# It runs as it stands and needs no network: eight photos with captions that come with the
+# repository, and the encoder of the shipped bundle. So few photos can only be learned by heart.
+# With `DATA = "coco_captions"` the same cells train the course's
 # own model. What that is, and how it differs from the course's notebook, is in
 # [training](training.md).
 
