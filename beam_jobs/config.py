@@ -285,8 +285,6 @@ class JobConfig(JsonConfig):
         if self.recompute and not self.resume:
             raise ConfigError("--recompute is of use with --resume only; see --overwrite")
         self._check_range("report_attention", 0, 100)
-        if self.no_report and self.report_attention:
-            raise ConfigError("--report_attention and --no_report exclude each other")
         self._check_range("batch_size", AUTO_BATCH_SIZE, 4096)
         self._check_range("workers", 1, 1024)
         self._check_range("commit_every", 1, 1_000_000)
