@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 PACKAGES = [
     "model_lib",
     "beam_jobs",
+    "beam_jobs.explaining",
     "beam_jobs.fetching",
     "beam_jobs.inputs",
     "beam_jobs.outputs",
