@@ -5,15 +5,17 @@ Takes the settings and two splits of a data set; leaves in the output folder
     bundle/             the trained captioner (bundle.json and so on)
     learning_curve.png  beside it
     inputs.json         fingerprints of photos, captions and encoder, compared on resume
-    1_cross_entropy/    logs, history and checkpoints of the phases
-    2_self_critical/
+    1_cross_entropy/    logs, history and checkpoints of the phases, those that there are
+    2_fine_tuning/
+    3_self_critical/
 """
 
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -23,27 +25,25 @@ from model_lib.config import PreprocessConfig
 from model_lib.decoder import CaptionDecoder, build_decoder
 from model_lib.encoder import build_encoder, load_encoder
 from model_lib.tokenizer import Tokenizer
-from train.batches import CaptionBatches, encode_captions
+from train.batches import encode_captions
 from train.callbacks import read_history
-from train.cider_reward import CiderReward
-from train.config import DRAWN_TOKENS, TrainConfig
+from train.config import TrainConfig
 from train.datasets import CaptionDataset
+from train.encoder_tail import TunedDecoder, split_encoder
 from train.features import cached_features, encoder_fingerprint
-from train.fitting import Phase, run_phase
 from train.learning_curve import draw_learning_curve
 from train.output_folder import record_inputs
-from train.self_critical import SampleBatches, SelfCriticalTrainer
-from train.trainer import CaptionTrainer, compile_trainer, make_optimizer
+from train.phases import Examples, fine_tune, train_rewards, train_words
 
 BUNDLE_FOLDER = "bundle"
 _logger = logging.getLogger(__name__)
 
 
-class Examples(NamedTuple):
-    """A split, ready to train on: features float16 [N,W,P,C] and ids int32 [N,K,L+1]."""
-
-    features: Any
-    ids: Any
+_PHASE_NAMES = {
+    train_words: "cross_entropy",
+    fine_tune: "fine_tuning",
+    train_rewards: "self_critical",
+}
 
 
 def make_encoder(config: TrainConfig) -> tuple[keras.Model, PreprocessConfig]:
@@ -98,19 +98,25 @@ def build_bundle(
     record_inputs(output, _fingerprints(encoder, train_data, dev_data))
     tokenizer = make_tokenizer(config, train_data.captions)
     _logger.info("vocabulary: %d words", len(tokenizer.words))
-    train, dev = (
-        Examples(
-            cached_features(data, encoder, preprocess, views, cache_dir),
-            encode_captions(
-                data.captions, tokenizer, config.captions_per_image, config.max_length_tokens
-            ),
+    ids = [
+        encode_captions(
+            data.captions, tokenizer, config.captions_per_image, config.max_length_tokens
         )
-        for data, views in ((train_data, config.views), (dev_data, 1))
-    )
+        for data in (train_data, dev_data)
+    ]
+
+    def load(seen_by: keras.Model) -> tuple[Examples, Examples]:
+        train, dev = (
+            cached_features(data, seen_by, preprocess, views, cache_dir)
+            for data, views in ((train_data, config.views), (dev_data, 1))
+        )
+        return Examples(train, ids[0]), Examples(dev, ids[1])
+
+    examples = load(encoder)
     keras.utils.set_random_seed(config.seed)  # the same weights, were features cached or not
     model = config.model_config()
     decoder = build_decoder(model, len(tokenizer.words), encoder.output_shape[1:])
-    history = _train_decoder(config, decoder, train, dev, Path(output), verbose)
+    history = _train(config, encoder, decoder, examples, load, Path(output), verbose)
     return save_bundle(
         str(Path(output) / BUNDLE_FOLDER),
         name=config.name,
@@ -137,77 +143,41 @@ def _fingerprints(
     return fingerprints
 
 
-def _train_decoder(
+def _train(
     config: TrainConfig,
+    encoder: keras.Model,
     decoder: CaptionDecoder,
-    train: Examples,
-    dev: Examples,
+    examples: tuple[Examples, Examples],
+    load: Callable[[keras.Model], tuple[Examples, Examples]],
     output: Path,
     verbose: int,
 ) -> list[dict[str, float]]:
-    """Runs the phases, draws the learning curve, returns the logs of all epochs."""
-    phases = [("1_cross_entropy", _train_words)]
+    """Runs the phases, draws the learning curve, returns the logs of all epochs.
+
+    Args:
+        config: settings.
+        encoder: whose tail is trained where the settings say so.
+        decoder: trained in place.
+        examples: of train and dev, as the encoder sees them.
+        load: gives the examples as the head of the encoder sees them.
+        output: gets a folder for each phase.
+        verbose: as in `keras.Model.fit`.
+    """
+    learner: keras.Model = decoder
+    phases = [train_words]
+    if config.fine_tune_from:
+        phases.append(fine_tune)
     if config.self_critical_epochs:
-        phases.append(("2_self_critical", _train_rewards))
+        phases.append(train_rewards)
     history: list[dict[str, float]] = []
-    for name, run in phases:
-        run(config, decoder, train, dev, output / name, verbose)
-        history += read_history(output / name)
+    for number, run in enumerate(phases, start=1):
+        if run is fine_tune:
+            head, tail = split_encoder(encoder, config.fine_tune_from)
+            learner, examples = TunedDecoder(tail, decoder), load(head)
+        folder = output / f"{number}_{_PHASE_NAMES[run]}"
+        run(config, learner, *examples, folder, verbose)
+        history += read_history(folder)
         draw_learning_curve(history, output / "learning_curve.png")
+    if isinstance(learner, TunedDecoder):
+        learner.tail.trainable = False  # frozen again, as every encoder in a bundle
     return history
-
-
-def _train_words(
-    config: TrainConfig,
-    decoder: CaptionDecoder,
-    train: Examples,
-    dev: Examples,
-    folder: Path,
-    verbose: int,
-) -> None:
-    """Phase 1: cross-entropy by teacher forcing."""
-    size = config.batch_size
-    padded_length = config.max_length_tokens if config.padding_loss else 0
-    batches = CaptionBatches(*train, size, seed=config.seed, padded_length=padded_length)
-    dev_batches = CaptionBatches(*dev, size)
-    trainer = CaptionTrainer(decoder, padding_loss=config.padding_loss)
-    optimizer = make_optimizer(
-        config.learning_rate,
-        total_steps=config.epochs * len(batches),
-        warmup_steps=config.warmup_steps,
-        clip_norm=config.clip_norm,
-        weight_decay=config.weight_decay,
-        ema_momentum=config.ema_momentum,
-        decay_to=config.decay_to,
-    )
-    compile_trainer(trainer, optimizer, config.label_smoothing)
-    phase = Phase(folder, config.epochs, config.patience, "val_word_loss", "min")
-    run_phase(trainer, decoder, batches, dev_batches, phase, verbose)
-
-
-def _train_rewards(
-    config: TrainConfig,
-    decoder: CaptionDecoder,
-    train: Examples,
-    dev: Examples,
-    folder: Path,
-    verbose: int,
-) -> None:
-    """Phase 2: self-critical training on CIDEr-D."""
-    noise_shape = (config.self_critical_samples, DRAWN_TOKENS)
-    batches = SampleBatches(train.features, config.batch_size, noise_shape, seed=config.seed)
-    dev_batches = SampleBatches(dev.features, config.batch_size, noise_shape)
-    trainer = SelfCriticalTrainer(
-        decoder,
-        CiderReward(train.ids.tolist()),
-        CiderReward(dev.ids.tolist()),
-        *noise_shape,
-        temperature=config.self_critical_temperature,
-    )
-    rate = config.self_critical_learning_rate
-    trainer.compile(
-        optimizer=keras.optimizers.Adam(rate, global_clipnorm=config.clip_norm or None),
-        jit_compile=False,
-    )
-    phase = Phase(folder, config.self_critical_epochs, config.patience, "val_reward", "max")
-    run_phase(trainer, decoder, batches, dev_batches, phase, verbose)

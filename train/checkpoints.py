@@ -61,6 +61,13 @@ def load_checkpoint(trainer: keras.Model, folder: Path) -> None:
             state.assign(saved[name])
 
 
+def restart_random_states(model: keras.Model) -> None:
+    """Puts the random generators back to their beginning: the same seeds, no number drawn."""
+    for state in random_states(model):
+        seed = keras.ops.convert_to_numpy(state)[0]
+        state.assign([seed, 0])
+
+
 def random_states(model: keras.Model) -> list[Any]:
     """Returns the variables that `fit` draws dropout masks from, in a fixed order."""
     others = {id(variable) for variable in (*model.weights, *model.metrics_variables)}

@@ -51,8 +51,13 @@ class TrainConfig(JsonConfig):
         padding_loss: whether padding up to max_length_tokens counts in the training's loss, as it
             does in the course's notebook.
         ema_momentum: of the weights' moving average, which is evaluated and kept; 0 means none.
+        fine_tune_from: layer of the encoder behind which it is trained, together with the decoder,
+            after `epochs`, such as `block10_add`; empty means a frozen encoder.
+        fine_tune_epochs: of that, at most.
+        fine_tune_learning_rate: highest, as `learning_rate`.
         self_critical_epochs: of training on CIDEr-D after cross-entropy.
         self_critical_learning_rate: constant.
+        self_critical_ema_momentum: as `ema_momentum`, for that phase.
         self_critical_samples: captions sampled a photo.
         self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
         seed: of weights, order, views, dropout and sampling.
@@ -94,8 +99,12 @@ class TrainConfig(JsonConfig):
     label_smoothing: float = 0.0
     padding_loss: bool = False
     ema_momentum: float = 0.0
+    fine_tune_from: str = ""
+    fine_tune_epochs: int = 4
+    fine_tune_learning_rate: float = 2e-4
     self_critical_epochs: int = 0
     self_critical_learning_rate: float = 3e-5
+    self_critical_ema_momentum: float = 0.0
     self_critical_samples: int = 5
     self_critical_temperature: float = 0.7
     seed: int = 1
@@ -121,8 +130,11 @@ class TrainConfig(JsonConfig):
         self._check_range("decay_to", 0.0, 1.0)
         self._check_range("label_smoothing", 0.0, 0.99)
         self._check_range("ema_momentum", 0.0, 0.99999)
+        self._check_range("fine_tune_epochs", 1)
+        self._check_range("fine_tune_learning_rate", 0.0, above=True)
         self._check_range("self_critical_epochs", 0)
         self._check_range("self_critical_learning_rate", 0.0, above=True)
+        self._check_range("self_critical_ema_momentum", 0.0, 0.99999)
         self._check_range("self_critical_samples", 2)
         self._check_range("self_critical_temperature", 0.05, 10.0)
         self.model_config()

@@ -27,7 +27,7 @@ from train.callbacks import (
     read_history,
     trim_history,
 )
-from train.checkpoints import last_epoch, load_checkpoint
+from train.checkpoints import last_epoch, load_checkpoint, restart_random_states
 from train.durable_files import replace_text
 from train.errors import TrainingError
 
@@ -79,6 +79,8 @@ def run_phase(
     folder, begun = phase.folder, last_epoch(phase.folder / _CHECKPOINT_FOLDER)
     if begun:
         load_checkpoint(trainer, folder / _CHECKPOINT_FOLDER)
+    else:
+        restart_random_states(trainer)  # the same masks, were the phases before run now or not
     if not (folder / _DONE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         earlier = trim_history(folder, begun)

@@ -16,7 +16,8 @@ EXAMPLES = 5
 _TEMPLATE = """\
 # {{ info.name }}
 
-An image captioner: frozen encoder `{{ info.model.encoder }}` at {{ info.preprocess.image_size }}x\
+An image captioner: {{ "fine-tuned" if config.fine_tune_from else "frozen" }} encoder \
+`{{ info.model.encoder }}` at {{ info.preprocess.image_size }}x\
 {{ info.preprocess.image_size }} pixels, GRU decoder of width {{ info.model.width }} with \
 {{ info.model.attention }} attention, {{ facts.vocabulary }} words, \
 {{ "{:,}".format(facts.decoder_parameters) }} decoder parameters.
@@ -35,8 +36,11 @@ An image captioner: frozen encoder `{{ info.model.encoder }}` at {{ info.preproc
     {{ provenance.command }}
 
 Seed {{ config.seed }}; {{ info.provenance.train_seconds }} seconds of training on \
-{{ provenance.hardware }}, features of the encoder computed before; {{ provenance.date }}; \
-{{ provenance.versions }}. All settings stand in `bundle.json` under `provenance`.
+{{ provenance.hardware }}, features of the encoder computed before; \
+{% if config.fine_tune_from %}the encoder's layers behind `{{ config.fine_tune_from }}` were \
+trained for {{ config.fine_tune_epochs }} epochs with the decoder; {% endif %}\
+{{ provenance.date }}; {{ provenance.versions }}. All settings stand in `bundle.json` under \
+`provenance`.
 
 ## Results on the {{ facts.dev_photos }} dev photos
 

@@ -23,7 +23,8 @@ from train.presets import PRESETS
 
 DESCRIPTION = """\
 Trains an image captioner on captioned photos and writes it as a bundle, which caption-images
-and evaluate-captioner take. The encoder stays frozen; its features are computed once and kept."""
+and evaluate-captioner take. The encoder stays frozen, or all of it but its last layers
+(--fine_tune_from); what a frozen part computes is computed once and kept."""
 EPILOG = """\
 examples:
   train-captioner --preset flickr8k-small --data flickr8k/ \\

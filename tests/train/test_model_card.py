@@ -138,3 +138,13 @@ def test_few_photos_are_shown_once_and_equal_ones_by_name():
     cider = {f"{n}": float(n) for n in range(7)}
     chosen = best_and_worst([predicted(name) for name in cider], cider)
     assert [score for _, score in chosen] == [6, 5, 4, 3, 2, 1, 0]
+
+
+def test_a_fine_tuned_encoder_is_called_so():
+    config = TrainConfig(encoder="toy.keras", fine_tune_from="pixels", fine_tune_epochs=3)
+    card = write_model_card(INFO, config, {"CIDEr": 0.5}, FACTS, [])
+    assert "An image captioner: fine-tuned encoder `toy.keras` at 32x32 pixels" in card
+    assert (
+        "features of the encoder computed before; the encoder's layers behind `pixels` were "
+        "trained for 3 epochs with the decoder; 2026-01-02;" in card
+    )

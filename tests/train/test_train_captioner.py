@@ -20,7 +20,7 @@ from train.callbacks import read_history
 from train.config import TrainConfig
 from train.train_captioner import main
 
-PHASES = ("1_cross_entropy", "2_self_critical")
+PHASES = ("1_cross_entropy", "2_fine_tuning", "3_self_critical")
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +64,9 @@ def test_a_training_leaves_a_bundle_that_captions(undisturbed, shape_data):
 
 @pytest.mark.slow
 def test_a_training_learns(undisturbed):
-    words, rewards = (read_history(undisturbed[0] / phase) for phase in PHASES)
-    assert [len(words), len(rewards)] == [4, 3]
+    words, tuning, rewards = (read_history(undisturbed[0] / phase) for phase in PHASES)
+    assert [len(words), len(tuning), len(rewards)] == [4, 2, 3]
+    assert tuning[-1]["word_loss"] < words[-1]["word_loss"]
     assert words[-1]["word_loss"] < 0.8 * words[0]["word_loss"]
     assert words[-1]["val_word_loss"] < words[0]["val_word_loss"]
     assert words[-1]["val_word_accuracy"] > words[0]["val_word_accuracy"]
@@ -103,6 +104,10 @@ def test_a_killed_training_resumes_to_the_same_end(undisturbed, places, tmp_path
     run_until_killed(2, 2, [*words, "--resume"])
     assert (output / PHASES[0] / "done.json").exists()
     assert len(read_history(output / PHASES[1])) == 1
+    assert not (output / PHASES[1] / "done.json").exists()
+    run_until_killed(3, 2, [*words, "--resume"])
+    assert (output / PHASES[1] / "done.json").exists()
+    assert len(read_history(output / PHASES[2])) == 1
     assert not (output / "bundle").exists()
     monkeypatch.setenv("PATH", "")
     assert main([*words, "--resume"]) == 0

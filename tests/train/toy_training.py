@@ -3,7 +3,7 @@
     python -m tests.train.toy_training PHASE EPOCH --data ...
 
 runs `train-captioner` and kills its own process, as `kill -9` would, when the third batch of an
-epoch of a phase (1 or 2) is read.
+epoch of a phase (1 to 3) is read.
 """
 
 import os
@@ -14,8 +14,9 @@ FLAGS = (
     "--name shapes --width 16 --attention multihead --num_heads 2 --initial_state image "
     "--dropout 0.3 --views 3 --captions_per_image 2 --max_length_tokens 12 --batch_size 5 "
     "--epochs 4 --learning_rate 0.05 --warmup_steps 3 --label_smoothing 0.1 --ema_momentum 0.8 "
+    "--fine_tune_from pixels --fine_tune_epochs 2 --fine_tune_learning_rate 0.01 "
     "--self_critical_epochs 3 --self_critical_samples 3 --self_critical_learning_rate 0.002 "
-    "--beam_width 2 --seed 3"
+    "--self_critical_ema_momentum 0.5 --beam_width 2 --seed 3"
 )
 
 
@@ -49,5 +50,5 @@ if __name__ == "__main__":
     from train.train_captioner import main
 
     phase, epoch, *words = sys.argv[1:]
-    kill_at({"1": CaptionBatches, "2": SampleBatches}[phase], int(epoch))
+    kill_at(SampleBatches if phase == "3" else CaptionBatches, int(epoch))
     sys.exit(main(words))
