@@ -1,20 +1,20 @@
 """`caption-images`: captions folders, lists, tables or buckets of images into a table.
 
-Takes a command line, which is a job's or begins with `status`, `report` or `publish`; gives an
-exit code: 0 done, 1 the run or too many images failed, 2 the command line is wrong.
+Takes a command line, which is a job's or begins with `explain`, `status`, `report` or `publish`;
+gives an exit code: 0 done, 1 the run or too many images failed, 2 the command line is wrong.
 """
 
 import importlib
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from beam_jobs import event_log
 from beam_jobs.command_line import COMMANDS, parse_command_line
 from beam_jobs.config import JobConfig
+from beam_jobs.quiet_tensorflow import load_tensorflow
 from model_lib.errors import BundleError, CaptioningError, ConfigError
 
 EXIT_DONE = 0
@@ -67,7 +67,7 @@ def _run(words: list[str]) -> int:
     on_terminal = not config.quiet and config.log_format == "text" and sys.stderr.isatty()
     # Where the work is in other processes, this one needs no TensorFlow.
     if job.is_local(options) and config.workers == 1:
-        _load_tensorflow_silently("loading TensorFlow ...\r" if on_terminal else "")
+        load_tensorflow("loading TensorFlow ...\r" if on_terminal else "")
     try:
         manifest = job.run(plan, options, words, sys.stderr if on_terminal else None)
     except (ConfigError, BundleError):
@@ -100,25 +100,6 @@ def _estimate(config: JobConfig, options: Any) -> int:
     for line in estimate.estimate_lines(job.estimate_input(config, options)):
         print(line)
     return EXIT_DONE
-
-
-def _load_tensorflow_silently(notice: str) -> None:
-    """Loads TensorFlow now, and keeps its start-up lines off everything that we show.
-
-    They are written by C++ code, whatever the log level, straight to file descriptor 2.
-    """
-    sys.stderr.write(notice)
-    sys.stderr.flush()
-    shown = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
-        os.dup2(hidden.fileno(), 2)
-        try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices()
-        finally:
-            os.dup2(shown, 2)
-            os.close(shown)
 
 
 def _judge(manifest: Mapping[str, Any], max_failure_rate: float) -> int:

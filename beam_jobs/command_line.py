@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from beam_jobs.config import AUTO_BATCH_SIZE, JobConfig
@@ -20,6 +20,7 @@ DEFAULT_RUNNER = "FnApiRunner"
 LOCAL_RUNNERS = (DEFAULT_RUNNER, "DirectRunner")
 # Words that begin another command than the job, and the modules whose `main` runs them.
 COMMANDS = {
+    "explain": "beam_jobs.explaining.command",
     "publish": "beam_jobs.publishing",
     "report": "beam_jobs.report.command",
     "status": "beam_jobs.status",
@@ -29,6 +30,7 @@ DESCRIPTION = """\
 Captions images in batch: every input becomes one row of OUTPUT/captions/*.parquet, or one row
 of OUTPUT/failures/*.parquet that says why not. OUTPUT/manifest.json is written last.
 
+  caption-images explain PHOTO    draw where the model looks for each word of a caption
   caption-images status OUTPUT    how far a job is, and what --resume would do
   caption-images report OUTPUT    write report.html again
   caption-images publish OUTPUT   make what an unfinished job has committed visible"""
@@ -101,14 +103,26 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_flags(parser, [field.name for field in dataclasses.fields(JobConfig)])
+    return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, names: Collection[str]) -> None:
+    """Adds some of the job's flags to a parser, under their headings.
+
+    Args:
+        parser: of the job, or of another command that has these settings too.
+        names: fields of `JobConfig`.
+    """
     groups: dict[str, Any] = {}
     hints = typing.get_type_hints(JobConfig)
     for field in dataclasses.fields(JobConfig):
+        if field.name not in names:
+            continue
         title = field.metadata["group"]
         group = groups.setdefault(title, None) or parser.add_argument_group(title)
         groups[title] = group
         group.add_argument(f"--{field.name}", **_flag_options(field, hints[field.name]))
-    return parser
 
 
 def _flag_options(field: "dataclasses.Field[Any]", hint: Any) -> dict[str, Any]:

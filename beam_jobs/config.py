@@ -143,6 +143,12 @@ class JobConfig(JsonConfig):
         None,
     )
     no_report: bool = setting(OUTPUT, "do not write report.html", False)
+    report_attention: int = setting(
+        OUTPUT,
+        "photos of the report's sample with a picture of what the model looked at for each word; "
+        "loads the bundle again at the end",
+        0,
+    )
     overwrite: bool = setting(RESUMING, "replace what an earlier run wrote into --output", False)
     resume: bool = setting(
         RESUMING, "go on from what earlier runs of the same job wrote into --output", False
@@ -278,6 +284,7 @@ class JobConfig(JsonConfig):
             raise ConfigError("--overwrite and --resume exclude each other")
         if self.recompute and not self.resume:
             raise ConfigError("--recompute is of use with --resume only; see --overwrite")
+        self._check_range("report_attention", 0, 100)
         self._check_range("batch_size", AUTO_BATCH_SIZE, 4096)
         self._check_range("workers", 1, 1024)
         self._check_range("commit_every", 1, 1_000_000)

@@ -146,7 +146,8 @@ def _write_report(output: str, config: JobConfig, manifest: dict[str, Any]) -> s
     """Writes the report and returns its name; None where that fails."""
     fetch = config.fetch_config().replace(timeout_secs=REPORT_FETCH_SECS, attempts=1)
     try:
-        write_report(output, manifest, config=ReportConfig(fetch=fetch))
+        shown = ReportConfig(attention=config.report_attention, fetch=fetch)
+        write_report(output, manifest, config=shown)
         return REPORT_NAME
     # A page to look at must not fail a run whose tables are complete.
     except Exception:

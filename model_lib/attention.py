@@ -2,8 +2,12 @@
 
 Takes a decoder or a whole captioner; gives weights over the positions of the encoder's feature
 map. The drawn caption is read again as a whole (teacher forcing), which gives the same logits as
-drawing it word by word. Weights say where the decoder read from, not why it chose a word: each
-position of the feature map has seen much of the photo.
+drawing it word by word.
+
+Weights are what the attention's softmax gives. Contributions are weights times the length of what
+is read there (Kobayashi et al. 2020): positions that hold little often get weight all the same, so
+contributions are what people should be shown. Neither says why a word was chosen: each position of
+the feature map has seen much of the photo, and a word also follows from those before it.
 
 Legend: B images, L tokens of a caption, P positions of the feature map, C its channels, W words,
 h and w rows and columns of the feature map, V vocabulary size.
@@ -11,6 +15,7 @@ h and w rows and columns of the feature map, V vocabulary size.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +44,7 @@ class Explanation:
         weights: share of the attention that each part of the feature map got as the word was
             drawn, float32 [W,h,w], each word's sum 1; row 0 is the top of the model's input,
             column 0 its left.
+        contributions: share of what the attention gave that came from each part, as `weights`.
         image: the model's input (`image.pixels`, square) and the size of the original;
             `model_lib.preprocessing.place` tells which part of the original the input shows.
     """
@@ -47,6 +53,7 @@ class Explanation:
     words: tuple[str, ...]
     log_probs: Floats
     weights: Floats
+    contributions: Floats
     image: PreparedImage
 
 
@@ -64,8 +71,16 @@ def attention_maps(decoder: CaptionDecoder, features: Any, token_ids: Any) -> Fl
         token l is drawn. Of several heads the mean. Positions are rows of the feature map, one
         after another: `maps.reshape(B, L, h, w)`.
     """
-    ids = np.asarray(token_ids, np.int32)[:, np.newaxis]
-    return np.asarray(decoder.attention_weights((features, ids)), np.float32)[:, 0]
+    return _of_one_caption(decoder.attention_weights, features, token_ids)
+
+
+def attention_contributions(decoder: CaptionDecoder, features: Any, token_ids: Any) -> Floats:
+    """Returns where what the attention gives comes from; as `attention_maps`.
+
+    Returns:
+        Shares float32 [B,L,P] that sum to 1 over P, or are all 0 where nothing was read.
+    """
+    return _of_one_caption(decoder.attention_contributions, features, token_ids)
 
 
 def explain(captioner: Captioner, data: bytes, decode: DecodeConfig | None = None) -> Explanation:
@@ -90,6 +105,7 @@ def explain(captioner: Captioner, data: bytes, decode: DecodeConfig | None = Non
     [[caption, *_]] = captioner.caption_prepared([image], decode, batch_size=1)
     read = np.array([[START_ID, *caption.token_ids[:-1]]], np.int32)
     maps = attention_maps(captioner.decoder, features, read)[0]
+    shares = attention_contributions(captioner.decoder, features, read)[0]
     log_probs = _log_probs(captioner.decoder, features, read, caption, decode)
     ids = [token for token in caption.token_ids if token != END_ID]
     return Explanation(
@@ -97,8 +113,14 @@ def explain(captioner: Captioner, data: bytes, decode: DecodeConfig | None = Non
         words=tuple(captioner.tokenizer.words[token] for token in ids),
         log_probs=log_probs[: len(ids)],
         weights=maps[: len(ids)].reshape(-1, side, side),
+        contributions=shares[: len(ids)].reshape(-1, side, side),
         image=image,
     )
+
+
+def _of_one_caption(values: Callable[[Any], Any], features: Any, token_ids: Any) -> Floats:
+    ids = np.asarray(token_ids, np.int32)[:, np.newaxis]
+    return np.asarray(values((features, ids)), np.float32)[:, 0]
 
 
 def _side_of_map(positions: int) -> int:

@@ -117,12 +117,10 @@ class CaptionDecoder(keras.Model):
             context = self.attention([queries, projected], training=training)
         else:
             context = self.attention(queries, projected, training=training)
-        joined = self.norm(self.add([context, queries]))
-        _, captions, length = ops.shape(inputs[1])
-        return ops.reshape(joined, (-1, captions, length, self.config.width))
+        return self._by_caption(self.norm(self.add([context, queries])), inputs[1])
 
     def attention_weights(self, inputs: tuple[Any, Any]) -> Any:
-        """Tells which positions of the feature map `call` reads for each next word.
+        """Tells how much `call` attends to each position of the feature map for each next word.
 
         Args:
             inputs: as for `call`.
@@ -132,17 +130,33 @@ class CaptionDecoder(keras.Model):
             that the scores of the word after token l come from. Of several heads the mean.
         """
         queries, projected = self._queries(inputs, training=False)
+        weights = ops.mean(self._weights_of_heads(queries, projected), axis=1)
+        return self._by_caption(weights, inputs[1])
+
+    def attention_contributions(self, inputs: tuple[Any, Any]) -> Any:
+        """Tells how much of what the attention gives comes from each position.
+
+        A position may get weight and yet add next to nothing, where its vector is short; this is
+        the length of weight times vector, all heads added up (Kobayashi et al. 2020, "Attention
+        is not only a weight").
+
+        Args:
+            inputs: as for `call`.
+
+        Returns:
+            Shares float [B,K,L,P], as `attention_weights`; all 0 where nothing was read.
+        """
+        queries, projected = self._queries(inputs, training=False)
+        weights = self._weights_of_heads(queries, projected)
         if self.config.attention == "dot":
-            _, weights = self.attention(
-                [queries, projected], return_attention_scores=True, training=False
-            )
+            vectors = ops.expand_dims(projected, 2)
         else:
-            _, weights_of_heads = self.attention(
-                queries, projected, return_attention_scores=True, training=False
-            )
-            weights = ops.mean(weights_of_heads, axis=1)
-        _, captions, length = ops.shape(inputs[1])
-        return ops.reshape(weights, (-1, captions, length, ops.shape(projected)[1]))
+            values = self.attention.value_dense(projected)
+            vectors = ops.einsum("bphe,hed->bphd", values, self.attention.output_dense.kernel)
+        read = ops.einsum("bhqp,bphd->bqpd", weights, vectors)
+        lengths = ops.sqrt(ops.sum(ops.square(read), axis=-1))
+        total = ops.sum(lengths, axis=-1, keepdims=True)
+        return self._by_caption(lengths / ops.maximum(total, keras.config.epsilon()), inputs[1])
 
     def predict_words(self, joined: Any, training: bool | None = None) -> Any:
         """Maps word states [...,D] to logits float32 [...,V]."""
@@ -206,6 +220,23 @@ class CaptionDecoder(keras.Model):
         if self.start_state is None:
             return projected, ops.zeros_like(mean)
         return projected, self.start_state(mean)
+
+    def _weights_of_heads(self, queries: Any, projected: Any) -> Any:
+        """Returns the attention's weights, float [B,heads,queries,P]; `dot` has one head."""
+        if self.config.attention == "dot":
+            _, weights = self.attention(
+                [queries, projected], return_attention_scores=True, training=False
+            )
+            return ops.expand_dims(weights, 1)
+        _, weights = self.attention(
+            queries, projected, return_attention_scores=True, training=False
+        )
+        return weights
+
+    def _by_caption(self, values: Any, ids: Any) -> Any:
+        """Returns values of queries [B,K*L,X] as [B,K,L,X], for token ids [B,K,L]."""
+        _, captions, length = ops.shape(ids)
+        return ops.reshape(values, (-1, captions, length, ops.shape(values)[-1]))
 
     def _attend_once(self, queries: Any, memory: ImageMemory) -> Any:
         """Attends from GRU states [B,K,D] as the attention layer does, with its stored keys."""

@@ -29,8 +29,7 @@ EPILOG = """\
 examples:
   train-captioner --preset flickr8k-small --data flickr8k/ \\
       --encoder efficientnet_lite0_imagenet.keras --output runs/flickr8k
-  train-captioner --preset course --data coco_captions --data_dir ~/tensorflow_datasets \\
-      --output runs/course
+  train-captioner --preset asl-coco --data coco_captions --output runs/asl-coco
   train-captioner ... --resume          (the same command again, after an interruption)
 
 exit codes: 0 done; 2 the command line or the data is wrong.

@@ -1,7 +1,7 @@
 """`caption-images report OUTPUT`: writes the report of a finished output folder again.
 
 Takes an output folder on any file system, with manifest and tables; writes `report.html` there.
-Captions nothing; photos are read again for their previews only.
+Photos are read again for their previews; with `--attention` a few are captioned again.
 """
 
 import dataclasses
@@ -24,8 +24,10 @@ def main(argv: Sequence[str]) -> int:
         OSError: where the tables cannot be read or the page cannot be written.
     """
     words = parse_words(_parser(), argv)
-    if words.sample_size < 0 or words.ranked_size < 0:
-        raise ConfigError("--sample_size and --ranked_size are numbers of photos, 0 or more")
+    if min(words.sample_size, words.ranked_size, words.attention) < 0:
+        raise ConfigError(
+            "--sample_size, --ranked_size and --attention are numbers of photos, 0 or more"
+        )
     output = storage.plain_path(words.output)
     manifest = read_manifest(output)
     if manifest is None:
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
     config = ReportConfig(
         sample_size=words.sample_size,
         ranked_size=words.ranked_size,
+        attention=words.attention,
         thumbnails=ThumbnailConfig(wanted=not words.no_previews),
     )
     fetch = config.fetch.replace(allow_private_addresses=words.allow_private_addresses)
@@ -65,6 +68,14 @@ def _parser() -> CommandParser:
         default=defaults.ranked_size,
         metavar="N",
         help="photos of the most and of the least confident, each (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--attention",
+        type=int,
+        default=defaults.attention,
+        metavar="N",
+        help="photos of the sample with a picture of what the model looked at for each word; "
+        "loads the run's bundle (default: %(default)s)",
     )
     parser.add_argument(
         "--no_previews", action="store_true", help="read no photo: a page without pictures"

@@ -34,6 +34,8 @@ CAPTION_COLUMNS = (
     "candidates",
     "num_tokens",
     "finished",
+    "sentence",
+    "low_confidence",
     "width",
     "height",
     "format",
@@ -61,6 +63,8 @@ class CaptionedPhoto:
         alternatives: the other candidates' captions, best first.
         num_tokens: tokens of the caption, `<end>` included.
         finished: false where the length limit cut it.
+        sentence: the caption as a sentence; empty where that was not asked for.
+        low_confidence: whether the score is below the run's `--min_score`; false without one.
         width: of the original, in pixels.
         height: of the original, in pixels.
         format: jpeg, png, ...
@@ -74,6 +78,8 @@ class CaptionedPhoto:
     alternatives: tuple[str, ...]
     num_tokens: int
     finished: bool
+    sentence: str
+    low_confidence: bool
     width: int
     height: int
     format: str
@@ -92,6 +98,8 @@ class CaptionedPhoto:
             alternatives=tuple(item["caption"] or "" for item in candidates[1:]),
             num_tokens=row["num_tokens"] or 0,
             finished=bool(row["finished"]),
+            sentence=row["sentence"] or "",
+            low_confidence=bool(row["low_confidence"]),
             width=row["width"] or 0,
             height=row["height"] or 0,
             format=row["format"] or "",
@@ -102,6 +110,11 @@ class CaptionedPhoto:
     def confidence(self) -> float | None:
         """The geometric mean of the caption's word probabilities, 0..1."""
         return confidence(self.score)
+
+    @property
+    def text(self) -> str:
+        """What is shown: the sentence where there is one, else the caption."""
+        return self.sentence or self.caption
 
     @property
     def name(self) -> str:
@@ -123,6 +136,8 @@ class CaptionSummary:
         sample: rows drawn at random, ordered by URI.
         most_confident: rows with the highest scores, best first.
         least_confident: rows with the lowest scores, worst first.
+        judged: rows that `--min_score` was asked for.
+        doubtful: of these, rows with a lower score.
     """
 
     total: int
@@ -133,6 +148,8 @@ class CaptionSummary:
     sample: tuple[CaptionedPhoto, ...]
     most_confident: tuple[CaptionedPhoto, ...]
     least_confident: tuple[CaptionedPhoto, ...]
+    judged: int = 0
+    doubtful: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +241,7 @@ def summarize_captions(
     score_counts = Histogram(LOWEST_SCORE_SHOWN, 0.0, SCORE_BINS)
     confidences = Histogram(0.0, 1.0, 25)
     words = Histogram(-0.5, MAX_WORDS_SHOWN + 0.5, MAX_WORDS_SHOWN + 1)
-    total = unfinished = 0
+    total = unfinished = judged = doubtful = 0
     for batch in read_batches(output, CAPTIONS, CAPTION_COLUMNS, BATCH_ROWS):
         scores = _numbers(batch, "score")
         scores[~np.isfinite(scores)] = np.nan
@@ -237,6 +254,9 @@ def summarize_captions(
         least.offer(scores, batch)
         total += batch.num_rows
         unfinished += int(batch.num_rows - np.nansum(finished))
+        low = _numbers(batch, "low_confidence")
+        judged += int(np.isfinite(low).sum())
+        doubtful += int(np.nansum(low))
     ranked = min(ranked_size, confidences.total // 4)
     return CaptionSummary(
         total=total,
@@ -247,6 +267,8 @@ def summarize_captions(
         sample=tuple(sorted(sample.photos(), key=lambda photo: photo.uri)),
         most_confident=most.photos()[:ranked],
         least_confident=least.photos()[:ranked],
+        judged=judged,
+        doubtful=doubtful,
     )
 
 

@@ -13,11 +13,19 @@ from typing import Any
 import jinja2
 
 from beam_jobs.redaction import without_secrets
+from beam_jobs.report.attention import AttentionPicture
 from beam_jobs.report.charts import confidence_chart, failure_chart, score_chart, words_chart
 from beam_jobs.report.data import CaptionSummary, FailureSummary
 from beam_jobs.report.lookup import find, find_number, find_text
 from beam_jobs.report.runs import command_text, latency_rows, run_rows, speed_facts
-from beam_jobs.report.text import count_text, duration_text, percent_text, shorten, time_text
+from beam_jobs.report.text import (
+    count_text,
+    duration_text,
+    percent_text,
+    score_text,
+    shorten,
+    time_text,
+)
 from beam_jobs.report.thumbnails import Thumbnail
 
 _SHOWN_ELSEWHERE = (
@@ -35,6 +43,7 @@ def render_report(
     captions: CaptionSummary,
     failures: FailureSummary,
     thumbnails: Mapping[str, Thumbnail],
+    attention: Sequence[AttentionPicture] = (),
 ) -> str:
     """Returns the page as HTML.
 
@@ -43,6 +52,7 @@ def render_report(
         captions: of the captions table.
         failures: of the failures table.
         thumbnails: one for each URI that the captions' chosen rows name.
+        attention: pictures of what the model looked at; without any there is no such section.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("beam_jobs.report"),
@@ -57,6 +67,9 @@ def render_report(
         captions=captions,
         failures=failures,
         thumbnails=thumbnails,
+        attention=attention,
+        attention_places={found.photo.uri: at for at, found in enumerate(attention, 1)},
+        can_filter=_can_filter(captions),
         inputs=captions.total + failures.total,
         run=_run_facts(manifest),
         warnings=_warnings(manifest),
@@ -124,6 +137,8 @@ def _tiles(
     ]
     if captions.confidences.mean is not None:
         tiles.append(_tile("Mean confidence", percent_text(captions.confidences.mean)))
+    if captions.judged:
+        tiles.append(_low_confidence_tile(manifest, captions))
     if captions.unfinished:
         tiles.append(_tile("Cut short", count_text(captions.unfinished), note="length limit"))
     if secs is not None:
@@ -131,6 +146,20 @@ def _tiles(
     if speed is not None:
         tiles.append(_tile("Images a second", f"{speed:.1f}"))
     return tiles
+
+
+def _low_confidence_tile(manifest: Mapping[str, Any], captions: CaptionSummary) -> dict[str, Any]:
+    """Returns how many captions are doubtful, and the score that decides it."""
+    limit = find_number(manifest, "settings.min_score")
+    notes = [percent_text(captions.doubtful / captions.judged)] if captions.doubtful else []
+    notes += [] if limit is None else [f"score below {score_text(limit)}"]
+    return _tile("Low confidence", count_text(captions.doubtful), ", ".join(notes))
+
+
+def _can_filter(captions: CaptionSummary) -> bool:
+    """Tells whether both doubtful and other captions are shown."""
+    shown = (*captions.sample, *captions.most_confident, *captions.least_confident)
+    return len({photo.low_confidence for photo in shown}) == 2
 
 
 def _tile(name: str, value: str, note: str = "", bad: bool = False) -> dict[str, Any]:

@@ -24,6 +24,11 @@ def percent_text(share: float) -> str:
     return f"{percent:.0f}%"
 
 
+def score_text(score: float) -> str:
+    """Returns a score with a true minus and no more digits than it has: -1.50 -> `\u22121.5`."""
+    return f"{score:g}".replace("-", "\u2212")
+
+
 def duration_text(secs: float) -> str:
     """Returns a duration in two units at most: 3725.0 -> `1 h 2 min`."""
     if secs < 59.5:

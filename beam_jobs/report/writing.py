@@ -8,16 +8,15 @@ text: all of it is escaped, and a Content-Security-Policy forbids what escaping 
 stopped.
 """
 
-import contextlib
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 from beam_jobs import storage
 from beam_jobs.config import FetchConfig
-from beam_jobs.fetching.fetcher import Fetcher, is_http
-from beam_jobs.inputs.rows import InputRow
-from beam_jobs.inputs.tar_shards import find_member
+from beam_jobs.fetching.one_photo import read_photo
+from beam_jobs.report.attention import attention_pictures
 from beam_jobs.report.data import summarize_captions, summarize_failures
 from beam_jobs.report.page import render_report
 from beam_jobs.report.thumbnails import ReadBytes, ThumbnailConfig, read_thumbnails
@@ -32,6 +31,8 @@ class ReportConfig:
     Attributes:
         sample_size: photos drawn at random.
         ranked_size: photos of the most and of the least confident, each.
+        attention: photos of the sample, from its first, with a picture of what the model looked
+            at for each word; more than 0 loads the run's bundle.
         examples_per_failure: failures shown for each pair of stage and error type.
         seed: of the draw.
         thumbnails: how previews are made.
@@ -40,6 +41,7 @@ class ReportConfig:
 
     sample_size: int = 48
     ranked_size: int = 12
+    attention: int = 0
     examples_per_failure: int = 5
     seed: int = 0
     thumbnails: ThumbnailConfig = dataclasses.field(default_factory=ThumbnailConfig)
@@ -82,23 +84,12 @@ def write_report(
     )
     failures = summarize_failures(output, examples=config.examples_per_failure)
     shown = (*captions.sample, *captions.most_confident, *captions.least_confident)
-    thumbnails = read_thumbnails(
-        {photo.uri: photo.image_sha256 for photo in shown},
-        read_bytes or _reader(config.fetch),
-        config.thumbnails,
-    )
-    page = render_report(manifest, captions, failures, thumbnails)
+    read_bytes = read_bytes or functools.partial(read_photo, config=config.fetch)
+    digests = {photo.uri: photo.image_sha256 for photo in shown}
+    thumbnails = read_thumbnails(digests, read_bytes, config.thumbnails)
+    pictures = attention_pictures(captions.sample[: config.attention], manifest, read_bytes)
+    page = render_report(manifest, captions, failures, thumbnails, pictures)
     path = storage.join(output, REPORT_NAME)
     # A command line may hold bytes that are no UTF-8; they must not stop the report.
     storage.replace_bytes(path, page.encode("utf-8", "backslashreplace"))
     return path
-
-
-def _reader(config: FetchConfig) -> ReadBytes:
-    def read_bytes(uri: str) -> bytes:
-        # A fetcher for each photo: one may not be used by two threads at a time.
-        with contextlib.closing(Fetcher(config)) as fetcher:
-            span = None if is_http(uri) else find_member(uri, config.base_folder)
-            return fetcher.fetch_row(InputRow(uri, span=span))
-
-    return read_bytes

@@ -83,6 +83,14 @@ def test_a_run_leaves_tables_report_and_manifest_and_nothing_else(settings, tmp_
     assert pq.read_table(out / "captions").num_rows == 2
 
 
+def test_the_report_shows_attention_where_that_is_asked_for(settings, tmp_path):
+    asked = {"no_report": False, "report_attention": 1, "precision": "float32"}
+    job.run(prepare(settings, **asked), OPTIONS)
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert page.count('alt="One panel for each word of: ') == 1
+    assert "1 photo of the sample" in page
+
+
 def test_overwriting_replaces_what_is_ours_and_keeps_the_rest(settings, tmp_path):
     first = job.run(prepare(settings), OPTIONS)
     (tmp_path / "out" / "notes.txt").write_text("mine")

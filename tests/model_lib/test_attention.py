@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from model_lib.attention import attention_maps, explain
+from model_lib.attention import attention_contributions, attention_maps, explain
 from model_lib.bundle import load_bundle
 from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig, ModelConfig
@@ -72,6 +72,42 @@ def test_weights_of_several_heads_are_averaged() -> None:
     of_heads = softmax(queries @ keys.transpose(0, 1, 3, 2) / np.sqrt(D / HEADS))
     maps = attention_maps(decoder, FEATURES, IDS)
     np.testing.assert_allclose(maps, of_heads.mean(axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_contributions_of_dot_attention_are_weights_times_lengths() -> None:
+    decoder = make(attention="dot")
+    lengths = np.linalg.norm(projected_of(decoder), axis=-1)
+    expected = attention_maps(decoder, FEATURES, IDS) * lengths[:, None]
+    expected /= expected.sum(axis=-1, keepdims=True)
+    shares = attention_contributions(decoder, FEATURES, IDS)
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_contributions_of_heads_are_added_up() -> None:
+    decoder = make(attention="multihead")
+    names = ("query", "query_bias", "key", "key_bias", "value", "value_bias", "output")
+    of = dict(zip(names, decoder.attention.get_weights(), strict=False))
+    projected = projected_of(decoder)
+    queries = np.einsum("bld,dhe->bhle", states_of(decoder), of["query"])
+    keys = np.einsum("bpd,dhe->bhpe", projected, of["key"]) + of["key_bias"][:, None]
+    weights = softmax(
+        (queries + of["query_bias"][:, None]) @ keys.swapaxes(2, 3) / np.sqrt(D / HEADS)
+    )
+    values = np.einsum("bpd,dhe->bhpe", projected, of["value"]) + of["value_bias"][:, None]
+    vectors = np.einsum("bhpe,hed->bhpd", values, of["output"])
+    lengths = np.linalg.norm(np.einsum("bhlp,bhpd->blpd", weights, vectors), axis=-1)
+    shares = attention_contributions(decoder, FEATURES, IDS)
+    expected = lengths / lengths.sum(axis=-1, keepdims=True)
+    np.testing.assert_allclose(shares, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_where_nothing_is_read_no_position_contributes() -> None:
+    decoder = make(attention="dot")
+    kernel, bias = decoder.project.get_weights()
+    decoder.project.set_weights([kernel, np.full_like(bias, -1e3)])
+    assert not attention_contributions(decoder, FEATURES, IDS).any()
+    np.testing.assert_allclose(attention_maps(decoder, FEATURES, IDS), 1 / P, rtol=1e-5)
 
 
 @pytest.mark.parametrize("attention", ["dot", "multihead"])
@@ -148,6 +184,9 @@ def test_weights_lie_as_the_feature_map_does(any_captioner: Captioner, photos: l
     maps = attention_maps(any_captioner.decoder, any_captioner.encode_prepared([image]), [ids])
     expected = maps[0, : len(found.words)].reshape(-1, 4, 4)
     np.testing.assert_allclose(found.weights, expected, atol=1e-6)
+    np.testing.assert_allclose(found.contributions.sum(axis=(1, 2)), 1.0, atol=1e-6)
+    assert found.contributions.shape == found.weights.shape
+    assert np.abs(found.contributions - found.weights).max() > 0.01
 
 
 def test_a_caption_that_was_cut_is_explained_whole(

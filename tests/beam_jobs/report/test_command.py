@@ -65,7 +65,11 @@ def test_tables_in_json_lines_give_the_same_page(output, tmp_path):
     ("words", "message"),
     [
         (["{0}/none"], "{0}/none: has no manifest.json, so no run has ended here"),
-        (["{0}", "--sample_size", "-1"], "--sample_size and --ranked_size are numbers of photos"),
+        (
+            ["{0}", "--sample_size", "-1"],
+            "--sample_size, --ranked_size and --attention are numbers",
+        ),
+        (["{0}", "--attention", "-1"], "--sample_size, --ranked_size and --attention are numbers"),
         (["{0}", "--sampel_size", "1"], "unexpected argument '--sampel_size'"),
         ([], "the following arguments are required: OUTPUT"),
     ],

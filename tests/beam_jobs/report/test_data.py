@@ -34,6 +34,8 @@ def test_reads_a_whole_row(tmp_path):
         alternatives=("a dog",),
         num_tokens=4,
         finished=True,
+        sentence="",
+        low_confidence=False,
         width=400,
         height=300,
         format="jpeg",
@@ -89,6 +91,22 @@ def test_counts_words_and_cut_captions(tmp_path):
     summary = summarize(write_tables(tmp_path, rows))
     assert summary.unfinished == 1
     assert {at: n for at, n in enumerate(summary.words.counts.tolist()) if n} == {8: 1, 9: 1, 32: 1}
+
+
+def test_counts_captions_of_low_confidence_and_those_that_were_judged(tmp_path):
+    rows = [caption_row(f"{at}", low_confidence=low) for at, low in enumerate([True, False, None])]
+    summary = summarize(write_tables(tmp_path, rows))
+    assert (summary.judged, summary.doubtful) == (2, 1)
+    assert [photo.low_confidence for photo in summary.sample] == [True, False, False]
+
+
+def test_the_sentence_is_shown_where_there_is_one(tmp_path):
+    rows = [caption_row("a", sentence="A dog runs."), caption_row("b")]
+    summary = summarize(write_tables(tmp_path, rows))
+    assert [(photo.text, photo.caption) for photo in summary.sample] == [
+        ("A dog runs.", "a dog runs"),
+        ("a dog runs", "a dog runs"),
+    ]
 
 
 def test_the_sample_depends_on_seed_and_rows_but_not_on_files(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from beam_jobs.report.attention import AttentionPicture
 from beam_jobs.report.data import CaptionedPhoto, CaptionSummary, FailureSummary
 from beam_jobs.report.histogram import Histogram
 from beam_jobs.report.page import render_report
@@ -16,7 +17,9 @@ def summary(*rows):
     confidences.add(np.array([p.confidence for p in photos if p.confidence is not None]))
     unfinished = sum(not photo.finished for photo in photos)
     words = Histogram(-0.5, 32.5, 33)
-    return CaptionSummary(len(photos), unfinished, scores, confidences, words, photos, (), ())
+    judged = [row["low_confidence"] for row in rows if row["low_confidence"] is not None]
+    of_rows = (len(photos), unfinished, scores, confidences, words, photos, (), ())
+    return CaptionSummary(*of_rows, judged=len(judged), doubtful=sum(judged))
 
 
 def render(manifest, *rows):
@@ -66,6 +69,46 @@ def test_head_shows_time_speed_and_model():
         "<title>1 photo captioned (run run-1)</title>",
     ):
         assert text in page
+
+
+def test_head_counts_captions_of_low_confidence():
+    manifest = {"settings": {"min_score": -1.5}}
+    rows = [caption_row(f"{at}.jpg", low_confidence=at < 1) for at in range(4)]
+    page = render(manifest, *rows)
+    tile = "<dt>Low confidence</dt><dd>1 <small>25%, score below \u22121.5</small></dd>"
+    assert tile in page
+    assert page.count('<span class="badge">low confidence</span>') == 1
+    assert page.count('<li class="card low">') == 1
+    assert 'id="only-low"' in page
+    none = render(manifest, caption_row("a.jpg", low_confidence=False))
+    assert "<dd>0 <small>score below \u22121.5</small></dd>" in none
+    for other in (none, render({}, caption_row("a.jpg"))):
+        assert 'id="only-low"' not in other
+        assert 'class="badge"' not in other
+    assert "Low confidence" not in render({}, caption_row("a.jpg"))
+
+
+def test_cards_show_the_sentence_and_keep_the_caption_as_a_tooltip():
+    page = render({}, caption_row("a.jpg", caption='a "dog"', sentence='A "dog".'))
+    assert '<p class="caption" dir="auto" title="a &#34;dog&#34;">A &#34;dog&#34;.</p>' in page
+    assert 'aria-label="A &#34;dog&#34;. (no preview)"' in page
+    assert 'title="a dog' not in render({}, caption_row("b.jpg"))
+
+
+def test_shows_attention_or_why_there_is_none():
+    rows = [caption_row("a.jpg"), caption_row("b.jpg", caption="<b>")]
+    photos = [CaptionedPhoto.from_row(row) for row in rows]
+    pictures = [
+        AttentionPicture(photos[0], "data:image/jpeg;base64,AA", 30, 20),
+        AttentionPicture(photos[1], problem="gone <i>"),
+    ]
+    thumbnails = {row["uri"]: Thumbnail(problem="gone") for row in rows}
+    page = render_report({}, summary(*rows), NO_FAILURES, thumbnails, pictures)
+    assert '<img src="data:image/jpeg;base64,AA" width="30" height="20"' in page
+    assert '<p class="hint">gone &lt;i&gt;</p>' in page
+    assert '<a class="words" href="#attention-2">' in page
+    assert "2 photos of the sample" in page
+    assert 'id="attention"' not in render({}, *rows)
 
 
 def test_warns_where_the_run_did_not_succeed():

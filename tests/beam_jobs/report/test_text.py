@@ -6,6 +6,7 @@ from beam_jobs.report.text import (
     duration_text,
     millis_text,
     percent_text,
+    score_text,
     shorten,
     time_text,
 )
@@ -13,6 +14,10 @@ from beam_jobs.report.text import (
 
 def test_counts_have_separators():
     assert [count_text(number) for number in (0, 999, 1234567)] == ["0", "999", "1,234,567"]
+
+
+def test_scores_have_a_true_minus_and_no_zeros_at_the_end():
+    assert [score_text(score) for score in (-1.5, -1.0, 0.0)] == ["\u22121.5", "\u22121", "0"]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,11 @@ from selenium.webdriver.common.by import By
 
 from beam_jobs.report.thumbnails import ThumbnailConfig
 from beam_jobs.report.writing import ReportConfig, write_report
+from model_lib.bundle import load_bundle
 from tests.beam_jobs.run_folder import caption_row, failure_row, photo, write_tables
 
 NUM_PHOTOS = 60
+MIN_SCORE = -0.4
 SCRIPT = "<script>document.title='owned'</script>"
 HOSTILE_CAPTION = f"""{SCRIPT} "a" 'dog' & <img src=x onerror="document.title='owned'"> \u202egnp"""
 HOSTILE_NAME = """'><svg onload=document.title='owned'>&amp;"{{ 7 * 7 }}.jpg"""
@@ -49,7 +51,13 @@ def make_run(folder: Path) -> tuple[str, dict[str, Any]]:
         ]
         score = -0.01 * (number + 1)
         uri = str(photos / name)
-        captions.append(caption_row(uri, data, caption=text, score=score, candidates=alternatives))
+        judged = {
+            "low_confidence": score < MIN_SCORE,
+            "sentence": f"A dog number {number} runs." if number == 3 else None,
+        }
+        captions.append(
+            caption_row(uri, data, caption=text, score=score, candidates=alternatives, **judged)
+        )
     (photos / "photo_59.jpg").unlink()
     failures = [failure_row(f"{SCRIPT}{at}.jpg", error_message=SCRIPT) for at in range(7)]
     flaky = {"stage": "read", "attempts": 4, "transient": True}
@@ -62,7 +70,7 @@ def make_run(folder: Path) -> tuple[str, dict[str, Any]]:
         "command_line": ["caption-images", "--input", SCRIPT, "x" * 500],
         "bundle": {"name": SCRIPT, "fingerprint": "f" * 64},
         "decode": {"method": "beam", "beam_width": 3},
-        "settings": {"input": [SCRIPT, "y" * 500], SCRIPT: SCRIPT},
+        "settings": {"input": [SCRIPT, "y" * 500], SCRIPT: SCRIPT, "min_score": MIN_SCORE},
         "metrics": {
             "latency_ms": {"read": times, "decode": times, "caption": times, SCRIPT: times},
             "images_per_sec": {"whole_run": 5.0, "captioning": 7.5},
@@ -132,7 +140,9 @@ def texts(page: webdriver.Chrome, selector: str) -> list[str]:
 def test_shows_the_sample_and_the_two_ends(page):
     ends = 12
     assert len(texts(page, "#photos .card")) == 48
-    assert texts(page, "#most .caption")[2:] == [f"a dog number {n} runs" for n in range(2, ends)]
+    expected = [f"a dog number {n} runs" for n in range(2, ends)]
+    expected[1] = "A dog number 3 runs."
+    assert texts(page, "#most .caption")[2:] == expected
     assert texts(page, "#least .caption") == [f"a dog number {59 - n} runs" for n in range(ends)]
     assert texts(page, "#photos h2") == ["Photos 48 drawn at random from 60"]
     assert texts(page, "#least .meta")[0] == "55% confident score -0.600"
@@ -148,8 +158,35 @@ def test_every_photo_really_shows(page):
     assert {(width, height) for _, width, height, _ in loaded} == {(320, 240), (240, 320)}
     assert {alt for *_, alt in loaded} <= {
         HOSTILE_CAPTION,
+        "A dog number 3 runs.",
         *(f"a dog number {number} runs" for number in range(NUM_PHOTOS)),
     }
+
+
+def test_a_sentence_has_its_caption_as_a_tooltip(page):
+    caption = page.find_element(By.CSS_SELECTOR, "#most .caption[title]")
+    assert caption.text == "A dog number 3 runs."
+    assert caption.get_attribute("title") == "a dog number 3 runs"
+
+
+def test_captions_of_low_confidence_have_a_badge_and_can_be_shown_alone(page):
+    assert texts(page, "#least .badge") == ["low confidence"] * 12
+    assert texts(page, "#most .badge") == []
+    before = [card for card in page.find_elements(By.CSS_SELECTOR, ".card") if card.is_displayed()]
+    assert len(before) == 48 + 12 + 12
+    box = page.find_element(By.ID, "only-low")
+    assert page.find_element(By.CSS_SELECTOR, ".filter label").text == (
+        "Show only captions of low confidence"
+    )
+    box.click()
+    shown = [card for card in page.find_elements(By.CSS_SELECTOR, ".card") if card.is_displayed()]
+    assert {card.get_attribute("class") for card in shown} == {"card low"}
+    assert len(shown) == len(page.find_elements(By.CSS_SELECTOR, ".card.low")) >= 12
+    said = page.execute_script(
+        "return getComputedStyle(document.querySelector('#most .cards'), '::after').content"
+    )
+    assert said == '"None of these has low confidence."'
+    box.click()
 
 
 def test_a_photo_that_is_gone_has_a_placeholder_with_its_caption(page):
@@ -172,6 +209,7 @@ def test_failures_are_grouped_with_counts_and_examples(page):
         "Captions\n60",
         "Failures\n8 12%",
         "Mean confidence\n75%",
+        "Low confidence\n20 33%, score below \u22120.4",
         "Time\n12 s",
         "Images a second\n5.0",
     ]
@@ -323,6 +361,42 @@ def test_bytes_in_the_command_line_that_are_no_utf8_do_not_stop_the_report(tmp_p
     output = write_tables(tmp_path, [])
     path = write_report(output, {"command_line": ["x", "caf\udce9.jpg"]})
     assert "caf\\udce9.jpg" in Path(path).read_text("utf-8")
+
+
+def test_what_the_model_looked_at_is_shown_word_by_word(browser, tmp_path, toy_bundle):
+    captioner = load_bundle(toy_bundle)
+    rows = []
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(photo(number))
+        [[best]] = captioner.caption_bytes([photo(number)])
+        uri = str(tmp_path / f"{number}.jpg")
+        rows.append(caption_row(uri, photo(number), caption=best.text, sentence=f"{best.text}."))
+    info = captioner.info
+    manifest = {
+        "bundle": {"path": toy_bundle, "fingerprint": info.fingerprint},
+        "decode": info.decode.to_dict(),
+    }
+    config = ReportConfig(attention=2)
+    path = Path(write_report(write_tables(tmp_path / "out", rows), manifest, config=config))
+    set_width(browser, 390)
+    browser.get(path.as_uri())
+    assert texts(browser, "#attention h2") == ["Word by word 2 photos of the sample"]
+    summaries = texts(browser, "#attention summary")
+    assert summaries == [f"{row['caption']}. {at}.jpg" for at, row in enumerate(rows[:2])]
+    panels = browser.find_elements(By.CSS_SELECTOR, "#attention details")
+    assert [panel.get_attribute("open") is not None for panel in panels] == [True, False]
+    images = browser.execute_script(
+        "return [...document.querySelectorAll('#attention img')]"
+        ".map(i => [i.complete, i.naturalWidth > 600, i.alt])"
+    )
+    assert images == [[True, True, f"One panel for each word of: {r['caption']}"] for r in rows[:2]]
+    links = browser.find_elements(By.CSS_SELECTOR, "#photos .words")
+    assert [link.get_dom_attribute("href") for link in links] == ["#attention-1", "#attention-2"]
+    browser.execute_script("document.querySelectorAll('details').forEach(d => d.open = true)")
+    for width in (320, 390, 1280):
+        set_width(browser, width)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    assert browser.find_element(By.CSS_SELECTOR, "nav a[href='#attention']").text == "Word by word"
 
 
 def test_photos_inside_an_archive_are_read_again(tmp_path):
