@@ -43,3 +43,16 @@ def test_reading_the_captions(folder, monkeypatch, number):
     )
     assert printed
     assert all(len(text) > 2 for text in printed)
+
+
+def test_explaining_from_python(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    [code] = code_blocks("explain.md")
+    printed: list[str] = []
+    exec(compile(code, "explain.md", "exec"), {"print": lambda *v: printed.append(str(v))})
+    assert len(printed) > 3
+    assert all("row and column (" in text for text in printed)
+
+
+def test_the_picture_in_the_documents_is_small_enough_to_ship():
+    assert (DOCS / "explain.png").stat().st_size < 300_000

@@ -59,6 +59,7 @@ def main(argv: Sequence[str]) -> int:
     """
     words = parse_words(_parser(), argv)
     given = {name: value for name in _FLAGS if (value := getattr(words, name)) is not None}
+    sizes = PictureConfig(panel_width=words.panel_width, heat=words.heat)
     output = storage.plain_path(words.output or _name_beside(words.photo))
     image_format = _format_of(output, words.photo)
     config = JobConfig(input=(words.photo,), output=output, **given)
@@ -66,9 +67,9 @@ def main(argv: Sequence[str]) -> int:
     decode = config.decode_config(read_bundle_info(bundle, storage.open_read).decode)
     data = _read(words.photo, config)
     load_tensorflow("loading TensorFlow ...\r" if sys.stderr.isatty() else "")
-    caption, picture = _explain(words.photo, data, bundle, decode, config, words.heat)
+    caption, picture = _explain(words.photo, data, bundle, decode, config, sizes)
     encoded = io.BytesIO()
-    picture.save(encoded, image_format)
+    picture.save(encoded, image_format, optimize=True)
     storage.replace_bytes(output, encoded.getvalue())
     sys.stdout.write(f"{caption}\n{output}\n")
     return 0
@@ -95,6 +96,13 @@ def _parser() -> CommandParser:
         default=PictureConfig.heat,
         help="contributions: what is read at each part of the photo; weights: the attention's "
         "weights alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--panel_width",
+        type=int,
+        default=PictureConfig.panel_width,
+        metavar="N",
+        help="of one word's panel, in pixels (default: %(default)s)",
     )
     add_flags(parser, _FLAGS)
     return parser
@@ -125,7 +133,12 @@ def _read(photo: str, config: JobConfig) -> bytes:
 
 
 def _explain(
-    photo: str, data: bytes, bundle: str, decode: "DecodeConfig", config: JobConfig, heat: Heat
+    photo: str,
+    data: bytes,
+    bundle: str,
+    decode: "DecodeConfig",
+    config: JobConfig,
+    sizes: PictureConfig,
 ) -> tuple[str, "Image.Image"]:
     """Returns the caption and the picture."""
     # Imported late: they import TensorFlow, which is to be loaded silently.
@@ -135,7 +148,7 @@ def _explain(
     captioner = load_bundle(bundle, storage.open_read, config.precision)
     try:
         found = explain(captioner, data, decode)
-        picture = draw_explanation(found, data, captioner.info.preprocess, PictureConfig(heat=heat))
+        picture = draw_explanation(found, data, captioner.info.preprocess, sizes)
     except ImageError as error:
         raise ConfigError(f"{photo}: {type(error).__name__}: {error}") from error
     except EncoderError as error:

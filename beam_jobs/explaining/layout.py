@@ -52,7 +52,12 @@ class PictureConfig:
     @property
     def letters(self) -> int:
         """Size of a word's letters."""
-        return max(self.panel_width // 13, _SMALLEST_LETTERS)
+        return max(self.panel_width // 13, _SMALLEST_LETTERS + 2)
+
+    @property
+    def small_letters(self) -> int:
+        """Size of the letters of numbers and of the legend."""
+        return max(round(0.8 * self.letters), _SMALLEST_LETTERS)
 
     @property
     def line(self) -> int:

@@ -83,7 +83,7 @@ def _draw_title(
 ) -> None:
     """Writes a word, and behind it how probable the model found it after those before it."""
     left, top = corner
-    small = round(0.8 * config.letters)
+    small = config.small_letters
     share = _percent(math.exp(min(log_prob, 0.0)))
     room = config.panel_width - width_of(share, small) - config.gap
     word = shortened(word, config.letters, room)
@@ -101,22 +101,24 @@ def _draw_foot(
     config: PictureConfig,
 ) -> None:
     """Writes at the bottom what the colours mean, and how sure the model was of the caption."""
-    small = round(0.8 * config.letters)
+    small, gap = config.small_letters, config.gap // 2
     left, base = layout.margin, layout.size[1] - layout.margin
-    if found.words:
-        positions = found.weights[0].size
-        _write(picture, (left, base), low := _percent(scale.low), small, _SOFT, anchor="ls")
-        left += width_of(low, small) + config.gap // 2
-        bar = colours(np.tile(np.linspace(0, 1, config.panel_width, dtype=np.float32), (small, 1)))
-        picture.paste(Image.fromarray(bar.astype(np.uint8)), (left, base - small + 1))
-        left += config.panel_width + config.gap // 2
-        text = (
-            f"{_percent(scale.high)} of {_OF[config.heat]} one of {positions} parts of the photo; "
-            "dark: no more than its even share"
-        )
-        _write(picture, (left, base), text, small, _SOFT, anchor="ls")
-    text = f"confidence {_percent(math.exp(min(found.caption.score, 0.0)))}"
-    _write(picture, (layout.size[0] - layout.margin, base), text, small, _SOFT, anchor="rs")
+    right = layout.size[0] - layout.margin
+    confidence = f"confidence {_percent(math.exp(min(found.caption.score, 0.0)))}"
+    _write(picture, (right, base), confidence, small, _SOFT, anchor="rs")
+    if not found.words:
+        return
+    _write(picture, (left, base), low := _percent(scale.low), small, _SOFT, anchor="ls")
+    left += width_of(low, small) + gap
+    bar = colours(np.tile(np.linspace(0, 1, config.panel_width, dtype=np.float32), (small, 1)))
+    picture.paste(Image.fromarray(bar.astype(np.uint8)), (left, base - small + 1))
+    left += config.panel_width + gap
+    text = (
+        f"{_percent(scale.high)} of {_OF[config.heat]} one of {found.weights[0].size} parts of the "
+        "photo; dark: no more than its even share"
+    )
+    text = shortened(text, small, right - left - width_of(confidence, small) - 2 * gap)
+    _write(picture, (left, base), text, small, _SOFT, anchor="ls")
 
 
 def _write(

@@ -50,6 +50,14 @@ def test_decode_flags_shape_the_caption(photo, toy_bundle, capsys):
     assert Image.open("x.jpg").format == "JPEG"
 
 
+def test_panels_can_be_smaller(photo, toy_bundle, caption, tmp_path):
+    words = [photo, "--bundle", toy_bundle, "--panel_width", "80", "--output", "s.webp"]
+    assert main(words) == 0
+    picture = Image.open(tmp_path / "s.webp")
+    expected = lay_out(caption, len(caption.split()), (48, 32), PictureConfig(panel_width=80))
+    assert (picture.format, picture.size) == ("WEBP", expected.size)
+
+
 def test_heat_can_be_the_weights_alone(photo, toy_bundle):
     pictures = []
     for heat in ("contributions", "weights"):
@@ -80,6 +88,7 @@ def test_a_photo_on_a_web_server_is_explained(tmp_path, monkeypatch, toy_bundle,
         ([NAME, "--beam_width", "0"], "DecodeConfig.beam_width is 0; expected at least 1"),
         ([NAME, "--bundle", "none"], "none/bundle.json: cannot be read"),
         ([NAME, "--num_captions", "3"], "unexpected argument '--num_captions'"),
+        ([NAME, "--panel_width", "9"], "panels of 9 pixels in 5 columns; expected at least 60"),
         ([NAME, "--heat", "red"], "argument --heat: invalid choice: 'red'"),
     ],
 )

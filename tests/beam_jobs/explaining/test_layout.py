@@ -29,10 +29,10 @@ def test_words_stand_beside_the_photo_then_under_it():
 )
 def test_the_picture_is_as_large_as_it_must_be(words, columns, rows):
     layout = lay_out(CAPTION, words, (300, 200), CONFIG)
-    # A line of 15 pixels above each panel of 150 x 100, 10 pixels between, 20 around.
+    # A line of 16 pixels above each panel of 150 x 100, 10 pixels between, 20 around.
     assert layout.panel == (150, 100)
-    assert layout.cell == (160, 100 + 15 + 10)
-    assert layout.size == (2 * 20 + 160 * columns - 10, 2 * 20 + 125 * rows + 15)
+    assert layout.cell == (160, 100 + 16 + 10)
+    assert layout.size == (2 * 20 + 160 * columns - 10, 2 * 20 + 126 * rows + 16)
     assert len(layout.words) == len(set(layout.words)) == words
 
 
@@ -54,7 +54,7 @@ def test_nothing_overlaps(photo):
 
 def test_a_long_caption_has_smaller_letters_and_then_more_lines():
     letters = [lay_out(f"{CAPTION} " * n, 9, (3, 2), CONFIG).caption_letters for n in (1, 9)]
-    assert letters == [13, 10]
+    assert letters == [14, 10]
     lines = lay_out(f"{CAPTION} " * 9, 9, (3, 2), CONFIG).caption
     assert len(lines) > 2
     assert " ".join(lines).split() == f"{CAPTION} ".split() * 9
