@@ -13,7 +13,7 @@ from train.config import TrainConfig
 from train.datasets import CaptionDataset
 from train.errors import JavaMissingError
 from train.java_tools import find_java
-from train.metrics import cider_by_image, score_captions
+from train.metrics import measure_captions
 from train.model_card import best_and_worst, write_model_card
 from train.predictions import predict, write_predictions
 
@@ -42,8 +42,7 @@ def evaluate_bundle(
     predictions = write_predictions(Path(output) / PREDICTIONS_FILE, stream)
     captions = {prediction.image_id: prediction.caption for prediction in predictions}
     references = dict(zip(dev_data.image_ids, dev_data.captions, strict=True))
-    java = _has_java()
-    metrics = score_captions(references, captions, java=java)
+    [scores] = measure_captions(references, [captions], java=_has_java())
     facts = {
         "vocabulary": len(captioner.tokenizer.words),
         "decoder_parameters": captioner.decoder.count_params(),
@@ -51,10 +50,10 @@ def evaluate_bundle(
         "train_captions": sum(len(texts) for texts in train_data.captions),
         "dev_photos": len(dev_data),
     }
-    examples = best_and_worst(predictions, cider_by_image(references, captions, java=java))
-    card = write_model_card(captioner.info, config, metrics, facts, examples)
-    annotate_bundle(bundle, metrics=metrics, decode=captioner.info.decode, model_card=card)
-    return metrics
+    examples = best_and_worst(predictions, scores.cider)
+    card = write_model_card(captioner.info, config, scores.metrics, facts, examples)
+    annotate_bundle(bundle, metrics=scores.metrics, decode=captioner.info.decode, model_card=card)
+    return scores.metrics
 
 
 def _has_java() -> bool:
