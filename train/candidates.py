@@ -15,8 +15,11 @@ from model_lib.bundle import load_bundle
 from model_lib.bundle_info import HASHED_FILES, INFO_FILE
 from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig
+from train.building import BUNDLE_FOLDER
 from train.datasets import CaptionDataset
 from train.predictions import Prediction, predict, write_predictions
+
+PREDICTIONS_SUFFIX = ".predictions.jsonl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,30 +42,26 @@ class Candidate:
 def labels(paths: Sequence[str]) -> list[str]:
     """Returns short names of paths: the last parts, as many as tell them apart.
 
-    `["a/bundle", "b/bundle", "c.jsonl", "c.jsonl"]` gives
-    `["a/bundle", "b/bundle", "c.jsonl", "c.jsonl (2)"]`.
+    A folder that is only called `bundle`, as in every training's output, has its parent's name
+    with it. `["a/bundle", "b/small", "c/small", "d/x.predictions.jsonl", "d/x.predictions.jsonl"]`
+    gives `["a/bundle", "b/small", "c/small", "x", "x (2)"]`.
     """
-    parts = [[part for part in _whole(path).split("/") if part] for path in paths]
+    parts = [_parts(path) for path in paths]
     found = []
     for place, own in enumerate(parts):
         others = [other for other in parts if other != own]
-        depth = next(
-            (
-                size
-                for size in range(1, len(own) + 1)
-                if not any(other[-size:] == own[-size:] for other in others)
-            ),
-            len(own),
-        )
+        size = 2 if own[-1] == BUNDLE_FOLDER else 1
+        while size < len(own) and any(other[-size:] == own[-size:] for other in others):
+            size += 1
         nth = parts[:place].count(own) + 1
-        found.append("/".join(own[-depth:]) + (f" ({nth})" if nth > 1 else ""))
+        found.append("/".join(own[-size:]) + (f" ({nth})" if nth > 1 else ""))
     return found
 
 
 def predictions_path(output: str, label: str, alone: bool) -> Path:
     """Returns where a bundle's captions go: beside the results, with its label if not alone."""
     name = "" if alone else "." + re.sub(r"[^\w.-]+", "_", label)
-    return Path(output).with_suffix(f"{name}.predictions.jsonl")
+    return Path(output).with_suffix(f"{name}{PREDICTIONS_SUFFIX}")
 
 
 def saved_candidate(label: str, captions: Mapping[str, str], path: str) -> Candidate:
@@ -145,5 +144,6 @@ def _size_bytes(bundle: str) -> int:
     return sum(tf.io.gfile.stat(path).length for path in paths)
 
 
-def _whole(path: str) -> str:
-    return path if "://" in path else Path(path).absolute().as_posix()
+def _parts(path: str) -> list[str]:
+    whole = path if "://" in path else Path(path).absolute().as_posix()
+    return [part for part in whole.removesuffix(PREDICTIONS_SUFFIX).split("/") if part] or [path]
