@@ -104,6 +104,7 @@ setup(
         "model_lib": ["py.typed", "bundles/**/*"],
         "beam_jobs": ["py.typed"],
         "beam_jobs.report": ["templates/*.html.j2"],
+        "train": ["templates/*.html.j2"],
     },
     include_package_data=False,
     install_requires=BASE,

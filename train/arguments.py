@@ -39,7 +39,8 @@ class ArgumentParser(argparse.ArgumentParser):
             ConfigError: for a missing, unknown or wrong flag.
             SystemExit: with code 0, after `--help`.
         """
-        return self.parse_args([_with_underscores(word) for word in argv])
+        # Words without a flag may stand between flags, which `parse_args` does not allow.
+        return self.parse_intermixed_args([_with_underscores(word) for word in argv])
 
 
 def add_config_flags(

@@ -42,14 +42,15 @@ def run(program: str, command: Callable[[], None], *, if_interrupted: str = "int
     return EXIT_DONE
 
 
-def add_data_flags(group: Any) -> None:
-    """Adds `--data`, `--data_dir` and `--limit` to an argument group."""
+def add_data_flags(group: Any, *, required: bool = True) -> None:
+    """Adds `--data`, which may be `required`, `--data_dir` and `--limit` to an argument group."""
     group.add_argument(
         "--data",
-        required=True,
+        required=required,
         metavar="DATA",
         help="coco_captions, or a folder of captioned photos: images/ and captions.tsv (file name, "
-        "tab, caption), or photos with Hugging Face's metadata.jsonl (required)",
+        "tab, caption), or photos with Hugging Face's metadata.jsonl"
+        + (" (required)" if required else ""),
     )
     group.add_argument(
         "--data_dir",

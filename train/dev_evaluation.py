@@ -15,7 +15,7 @@ from train.config import TrainConfig
 from train.datasets import CaptionDataset
 from train.errors import JavaMissingError
 from train.java_tools import find_java
-from train.metrics import cider_by_image, score_captions
+from train.metrics import measure_captions
 from train.model_card import best_and_worst, write_model_card
 from train.predictions import predict, write_predictions
 
@@ -45,12 +45,13 @@ def evaluate_bundle(
     predictions = write_predictions(Path(output) / PREDICTIONS_FILE, stream)
     captions = {prediction.image_id: prediction.caption for prediction in predictions}
     references = dict(zip(dev_data.image_ids, dev_data.captions, strict=True))
-    java = _has_java()
-    metrics = score_captions(references, captions, java=java)
-    cider = cider_by_image(references, captions, java=java)
+    [scores] = measure_captions(references, [captions], java=_has_java())
     found = reliability(predictions, references, None)
     draw_reliability(
-        found, score_meaning(predictions, cider), Path(output) / RELIABILITY_FILE, config.name
+        found,
+        score_meaning(predictions, scores.cider),
+        Path(output) / RELIABILITY_FILE,
+        config.name,
     )
     facts = {
         "vocabulary": len(captioner.tokenizer.words),
@@ -59,16 +60,16 @@ def evaluate_bundle(
         "train_captions": sum(len(texts) for texts in train_data.captions),
         "dev_photos": len(dev_data),
     }
-    examples = best_and_worst(predictions, cider)
-    card = write_model_card(captioner.info, config, metrics, facts, examples, found)
+    examples = best_and_worst(predictions, scores.cider)
+    card = write_model_card(captioner.info, config, scores.metrics, facts, examples, found)
     annotate_bundle(
         bundle,
-        metrics=metrics,
+        metrics=scores.metrics,
         decode=captioner.info.decode,
         model_card=card,
         score_temperature=found["best_temperature"],
     )
-    return metrics
+    return scores.metrics
 
 
 def _has_java() -> bool:

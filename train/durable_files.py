@@ -1,10 +1,13 @@
 """Text files that are old or new, never torn: what a kill leaves behind can be read.
 
-Takes paths and texts; a file gets its name only when it is whole.
+Takes paths and texts; a file gets its name only when it is whole. Also says which bytes a file has.
 """
 
+import hashlib
 import os
 from pathlib import Path
+
+_BLOCK_BYTES = 1 << 20
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -17,3 +20,12 @@ def replace_text(path: Path, text: str) -> None:
     unfinished = path.with_name(path.name + ".part")
     unfinished.write_text(text, encoding="utf-8")
     os.replace(unfinished, path)
+
+
+def sha256_of(path: Path) -> str:
+    """Returns the hex sha256 of a file's bytes."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

@@ -15,11 +15,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pycocoevalcap.meteor import meteor
 from pycocoevalcap.tokenizer import ptbtokenizer
 
 from train.errors import EvaluationError, JavaMissingError
 
+Counts = np.ndarray[Any, np.dtype[Any]]
 # METEOR's numbers have a decimal comma under some locales, which breaks its protocol.
 _JAVA_OPTIONS = ["-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US"]
 
@@ -83,11 +85,23 @@ def ptb_tokenize(captions: Sequence[str]) -> list[str]:
 def meteor_score(
     references: Mapping[str, list[str]], predictions: Mapping[str, list[str]]
 ) -> float:
-    """Returns METEOR of a corpus, 0..1.
+    """Returns METEOR of a corpus, 0..1; arguments and errors as for `meteor_counts`."""
+    [(score, _)] = meteor_counts(references, [predictions])
+    return score
+
+
+def meteor_counts(
+    references: Mapping[str, list[str]], models: Sequence[Mapping[str, list[str]]]
+) -> list[tuple[float, Counts]]:
+    """Runs METEOR once for several models, since starting it takes seconds.
 
     Args:
         references: tokenized captions of each image.
-        predictions: one tokenized caption, in a list, of each image; the same ids.
+        models: of each model one tokenized caption, in a list, of each image; the same ids.
+
+    Returns:
+        Of each model the score of the corpus, 0..1, and the 23 counts of each image's caption
+        that it is computed from, float64 [I,23].
 
     Raises:
         JavaMissingError: without Java.
@@ -96,22 +110,22 @@ def meteor_score(
     with tempfile.TemporaryFile() as stderr:
         scorer = _Meteor(find_java(), stderr)
         try:
-            score, _ = scorer.compute_score(references, predictions)
+            return [scorer.score_and_counts(references, captions) for captions in models]
         except (OSError, ValueError) as error:
             scorer.close()
             stderr.seek(0)
             raise EvaluationError(f"METEOR ended early: {_last_line(stderr.read())}") from error
         finally:
             scorer.close()
-    return float(score)
 
 
 class _Meteor(meteor.Meteor):
-    """Starts METEOR with a fixed locale, and can be closed; the base class leaves it running."""
+    """Starts METEOR with a fixed locale, keeps counts, and can be closed as the base cannot."""
 
     def __init__(self, java: str, stderr: Any) -> None:
         options = [*_JAVA_OPTIONS, "-Xmx2G", "-jar", meteor.METEOR_JAR]
         self.lock = threading.Lock()
+        self._stats: list[str] = []
         self.meteor_p = subprocess.Popen(
             [java, *options, "-", "-", "-stdio", "-l", "en", "-norm"],
             cwd=os.path.dirname(os.path.abspath(meteor.__file__)),
@@ -119,6 +133,20 @@ class _Meteor(meteor.Meteor):
             stdout=subprocess.PIPE,
             stderr=stderr,
         )
+
+    def score_and_counts(
+        self, references: Mapping[str, list[str]], predictions: Mapping[str, list[str]]
+    ) -> tuple[float, Counts]:
+        """Returns the score of a corpus and the counts of each image, [I,23]."""
+        self._stats.clear()
+        score, _ = self.compute_score(references, predictions)
+        return float(score), np.array([line.split() for line in self._stats], np.float64)
+
+    def _stat(self, hypothesis_str: str, reference_list: list[str]) -> str:
+        """Keeps what the base class asks the program for and forgets."""
+        counts: str = super()._stat(hypothesis_str, reference_list)
+        self._stats.append(counts)
+        return counts
 
     def close(self) -> None:
         """Ends the program; more than once does no harm."""

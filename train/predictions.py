@@ -20,6 +20,7 @@ from model_lib.config import DecodeConfig
 from model_lib.errors import ImageError
 from train.datasets import CaptionDataset
 from train.errors import DatasetError, EvaluationError
+from train.references import base_name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,31 +96,38 @@ def write_predictions(path: str | Path, predictions: Iterable[Prediction]) -> li
 
 
 def read_predictions(path: str | Path) -> dict[str, str]:
-    """Reads captions by image id; other keys and columns are not looked at.
+    """Reads captions by file name; arguments and errors as for `read_captions`.
+
+    Raises:
+        EvaluationError: also where images of a captions table have the same file name.
+    """
+    captions: dict[str, str] = {}
+    is_table = _is_table(Path(path))
+    for image, caption in read_captions(path).items():
+        image_id = base_name(image) if is_table else image
+        if image_id in captions:
+            raise EvaluationError(f"{path}: a second prediction for {image_id} ({image})")
+        captions[image_id] = caption
+    return captions
+
+
+def read_captions(path: str | Path) -> dict[str, str]:
+    """Reads captions by image, named as the file has it; other keys are not looked at.
 
     Args:
         path: JSON lines, each with `image_id` and `caption`; or what `caption-images` wrote, its
-            output folder or Parquet files of its captions table. An image's id is then the last
-            part of its URI.
+            output folder or Parquet files of its captions table, where `uri` names the image.
 
     Raises:
         EvaluationError: where the file is not there, a line is not such an object, or an image
             comes twice.
     """
-    if Path(path).is_dir() or Path(path).suffix == ".parquet":
-        return _read_table(Path(path))
+    rows = _read_table(Path(path)) if _is_table(Path(path)) else _read_lines(path)
     captions: dict[str, str] = {}
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"predictions {path} cannot be read: {error}") from error
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        image_id, caption = _read_line(line, f"{path}:{number}")
-        if image_id in captions:
-            raise EvaluationError(f"{path}:{number}: a second prediction for {image_id}")
-        captions[image_id] = caption
+    for where, image, caption in rows:
+        if image in captions:
+            raise EvaluationError(f"{where}: a second prediction for {image}")
+        captions[image] = caption
     return captions
 
 
@@ -132,20 +140,29 @@ def _prediction(image_id: str, captions: list[Caption]) -> Prediction:
     return Prediction(image_id, best.text, best.score, candidates, best.finished)
 
 
-def _read_table(path: Path) -> dict[str, str]:
+def _is_table(path: Path) -> bool:
+    return path.is_dir() or path.suffix == ".parquet"
+
+
+def _read_table(path: Path) -> Iterator[tuple[str, str, str]]:
     """Reads a captions table of the job."""
     tables = path / "captions" if (path / "captions").is_dir() else path
     try:
         rows = ds.dataset(tables, format="parquet").to_table(["uri", "caption"]).to_pylist()
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         raise EvaluationError(f"predictions {path} are no captions table: {error}") from error
-    captions: dict[str, str] = {}
-    for row in rows:
-        image_id = row["uri"].rstrip("/").rpartition("/")[2]
-        if image_id in captions:
-            raise EvaluationError(f"{path}: a second prediction for {image_id} ({row['uri']})")
-        captions[image_id] = row["caption"]
-    return captions
+    return ((str(path), row["uri"], row["caption"]) for row in rows)
+
+
+def _read_lines(path: str | Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(f"predictions {path} cannot be read: {error}") from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            where = f"{path}:{number}"
+            yield where, *_read_line(line, where)
 
 
 def _read_line(line: str, where: str) -> tuple[str, str]:

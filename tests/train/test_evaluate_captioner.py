@@ -78,7 +78,9 @@ def test_a_bundle_is_evaluated(bundle, data, tmp_path, capsys):
     assert results["versions"]["python"] == sys.version.split()[0]
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == f"toy {info.fingerprint[:12]} on {folder} dev: 3 photos"
-    assert printed[1].split() == ["BLEU-1", f"{results['metrics']['BLEU-1']:.4f}"]
+    low, high = results["intervals"]["BLEU-1"]
+    value = results["metrics"]["BLEU-1"]
+    assert printed[1].split() == ["BLEU-1", f"{value:.4f}", f"[{low:.4f},", f"{high:.4f}]"]
     assert any(line.startswith("  defects empty 0.00%, repeated ") for line in printed)
     assert printed[-2:] == [f"captions: {predictions}", f"results: {output}"]
 
@@ -151,9 +153,12 @@ def test_ids_that_differ_are_listed_and_nothing_is_written(data, tmp_path, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output", "o"], "the following arguments are required: --data; see --help"),
+        (["--output", "o"], "arguments are required: --data, or --references; see --help"),
         (["--data", "d"], "the following arguments are required: --output; see --help"),
-        (["--data", "d", "--output", "o", "--bema", "3"], "unrecognized arguments: --bema 3"),
+        (
+            ["--data", "d", "--output", "o", "--bema", "3"],
+            "unrecognized arguments: --bema; see --help",
+        ),
         (["--data", "d", "--output", "o", "--limit", "0"], "--limit: 0 is not 1 or more"),
         (
             ["--data", "d", "--output", "o", "--predictions_from", "p", "--beam_width", "2"],
