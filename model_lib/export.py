@@ -5,12 +5,8 @@ load without this package. Beside the graph lie `assets.extra/export.json`, whic
 exported, and the bundle's model card.
 """
 
-import contextlib
 import dataclasses
 import json
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +18,7 @@ from model_lib.bundle_info import MODEL_CARD_FILE, BundleInfo
 from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig
 from model_lib.errors import ExportError
+from model_lib.export_folder import check_folder, unfinished
 from model_lib.serving_graph import serving_module
 
 BYTES_SIGNATURE = "serving_default"
@@ -52,26 +49,6 @@ class Exported:
     checked_pictures: int
 
 
-def check_folder(folder: str) -> Path:
-    """Checks, before any work, that an export may be written there.
-
-    Args:
-        folder: local; missing or empty.
-
-    Returns:
-        Its path.
-
-    Raises:
-        ExportError: where something lies there, or the folder is not local.
-    """
-    if "://" in folder:
-        raise ExportError(f"{folder}: exports are written locally; export to a folder, then copy")
-    path = Path(folder)
-    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise ExportError(f"{folder} is there already and not an empty folder: give another one")
-    return path
-
-
 def export_savedmodel(bundle: str, folder: str, decode: DecodeConfig | None = None) -> Exported:
     """Writes a SavedModel, loads it again and compares its captions with the captioner's.
 
@@ -90,7 +67,7 @@ def export_savedmodel(bundle: str, folder: str, decode: DecodeConfig | None = No
     target = check_folder(folder)
     captioner = load_bundle(bundle)
     decode = decode or captioner.info.decode
-    with _unfinished(target) as part:
+    with unfinished(target) as part:
         module = serving_module(captioner, decode)
         signatures = {
             BYTES_SIGNATURE: module.caption_bytes,
@@ -178,16 +155,3 @@ def _describe(folder: Path, info: BundleInfo, decode: DecodeConfig, model_card: 
     extra.mkdir()
     (extra / EXPORT_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (extra / MODEL_CARD_FILE).write_text(model_card, encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _unfinished(target: Path) -> Iterator[Path]:
-    """Gives a folder beside the target, which becomes the target unless an error is raised."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # TensorFlow Serving, which may watch the parent, passes over names that are no numbers.
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
-        yield part
-        os.replace(part, target)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
