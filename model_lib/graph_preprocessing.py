@@ -295,9 +295,7 @@ def _resize(pixels: Any, box: Any, fitted: Any) -> Any:
     shift = tf.cast(-box[0] * scale, tf.float32)
     scale = tf.cast(scale, tf.float32)
     height = tf.shape(pixels)[0]
-    across = _filtered(
-        pixels, tf.stack([height, fitted[0]]), [1.0, scale[0]], [0.0, shift[0]]
-    )
+    across = _filtered(pixels, tf.stack([height, fitted[0]]), [1.0, scale[0]], [0.0, shift[0]])
     both = _filtered(across, fitted[::-1], [scale[1], 1.0], [shift[1], 0.0])
     return tf.cast(both, tf.uint8)
 

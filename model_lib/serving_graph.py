@@ -16,7 +16,7 @@ from model_lib.captioning_graphs import decoder_graph, encoder_graph
 from model_lib.config import DecodeConfig
 from model_lib.decoding import Hypotheses
 from model_lib.graph_preprocessing import GraphPreprocessor
-from model_lib.tokenizer import SPECIAL_WORDS, Tokenizer
+from model_lib.tokenizer import PAD_ID, SPECIAL_WORDS, Tokenizer
 
 # Score of a caption that is not there: JSON has no infinity.
 NO_SCORE = float(tf.float32.min)
@@ -72,7 +72,9 @@ def _outputs(found: Hypotheses, tokenizer: Tokenizer) -> Outputs:
     is_there = found.log_probs > -float("inf")
     scores = found.log_probs / tf.cast(tf.maximum(found.lengths, 1), tf.float32)
     scores = tf.where(is_there, scores, NO_SCORE)
-    texts = tf.where(is_there, _texts(found.token_ids, tokenizer), "")
+    # A place without a caption may hold the number of a word that does not exist.
+    token_ids = tf.where(is_there[..., tf.newaxis], found.token_ids, PAD_ID)
+    texts = _texts(token_ids, tokenizer)
     return {
         "caption": texts[:, 0],
         "score": scores[:, 0],

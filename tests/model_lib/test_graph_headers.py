@@ -137,8 +137,6 @@ def test_jpegs_that_end_early(name: str) -> None:
 def test_fill_bytes_and_bytes_between_segments_are_passed_over() -> None:
     jpeg = with_orientation(sample_image(60, 40), 6, "JPEG")
     frame = jpeg.index(b"\xff\xc0")
-    header = graph_headers.read_jpeg_header(
-        octets(jpeg[:frame] + b"\0\1\xff\xff" + jpeg[frame:])
-    )
+    header = graph_headers.read_jpeg_header(octets(jpeg[:frame] + b"\0\1\xff\xff" + jpeg[frame:]))
     assert [int(header.width), int(header.height)] == [60, 40]
     assert (int(header.orientation), bool(header.is_complete)) == (6, True)
