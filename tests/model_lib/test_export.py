@@ -170,3 +170,20 @@ def test_the_folder_is_checked_before_the_bundle_is_read(tmp_path: Path) -> None
         export_savedmodel("no/bundle", str(tmp_path))
     with pytest.raises(BundleError, match="no/bundle"):
         export_savedmodel("no/bundle", str(tmp_path / "out"))
+
+
+def test_the_example_in_the_documentation(
+    exported: export.Exported,
+    toy_bundle: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = PHOTOS.parents[1]
+    code = (root / "docs" / "export.md").read_text().partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "exported").symlink_to(exported.folder)
+    (tmp_path / "examples").symlink_to(root / "examples")
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "export.md", "exec"), {})
+    expected = load_bundle(toy_bundle).caption_bytes([(PHOTOS / "cat.jpg").read_bytes()], BEAM)
+    assert capsys.readouterr().out.startswith(f"{expected[0][0].text} -")
