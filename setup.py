@@ -1,4 +1,4 @@
-"""Packaging of the batch captioning job: three packages, three commands, one default bundle.
+"""Packaging of the batch captioning job: three packages, four commands, one default bundle.
 
 The packages are named one by one: `train` and `tests` are general names, and `tests` is
 never shipped. The base install holds what a Beam worker needs and no more; training,
@@ -114,6 +114,7 @@ setup(
             "caption-images=beam_jobs.caption_images:main",
             "train-captioner=train.train_captioner:main",
             "evaluate-captioner=train.evaluate_captioner:main",
+            "export-captioner=train.export_captioner:main",
         ]
     },
     classifiers=[

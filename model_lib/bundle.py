@@ -62,6 +62,25 @@ def read_bundle_info(path: str, open_file: OpenFile | None = None) -> BundleInfo
     return info_from_bytes(_read(path, INFO_FILE, open_file or _open_any), _join(path, INFO_FILE))
 
 
+def read_model_card(path: str, open_file: OpenFile | None = None) -> str:
+    """Reads what people are told of a bundle: data, licence of the data, numbers, limits.
+
+    Args:
+        path: folder of the bundle, local or on any file system that `open_file` reads.
+        open_file: as for `read_bundle_info`.
+
+    Returns:
+        Markdown text.
+
+    Raises:
+        BundleError: where it cannot be read or is damaged.
+    """
+    info = read_bundle_info(path, open_file)
+    data = _read(path, MODEL_CARD_FILE, open_file or _open_any)
+    _check_hash(data, info.file_sha256[MODEL_CARD_FILE], _join(path, MODEL_CARD_FILE))
+    return data.decode()
+
+
 def load_bundle(
     path: str, open_file: OpenFile | None = None, precision: Precision = "float32"
 ) -> "Captioner":

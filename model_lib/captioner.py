@@ -21,19 +21,15 @@ import tensorflow as tf
 
 from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
-from model_lib.compiled import freeze
+from model_lib.captioning_graphs import Graph, decoder_graph, encoder_graph
 from model_lib.config import DecodeConfig, Precision
 from model_lib.decoder import CaptionDecoder
 from model_lib.errors import ConfigError
-from model_lib.fast_decoder import FastDecoder
-from model_lib.next_words import SpecialIds
 from model_lib.precision import in_precision
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
-from model_lib.tokenizer import END_ID, PAD_ID, START_ID, UNKNOWN_ID, Tokenizer
+from model_lib.tokenizer import Tokenizer
 
-SPECIAL_IDS = SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
-Graph = Callable[..., Any]
 # Images that a CPU encodes at a time: 4 of 224 x 224 take less than 20 MB between two layers.
 _CPU_ENCODER_BATCH = 4
 
@@ -187,42 +183,15 @@ class Captioner:
 
     def _encoder_graph(self, size: int) -> Graph:
         """Returns the compiled encoder for a number of images, made once."""
-        side = self.info.preprocess.image_size
-
-        def encode(pixels: Any) -> Any:
-            features = self._computed(tf.cast(pixels, tf.float32), training=False)
-            return tf.cast(features, tf.float32)
-
-        signature = [tf.TensorSpec([size, side, side, 3], tf.uint8)]
-        return self._once(size, lambda: freeze(encode, signature, self._computed.variables))
+        return self._once(size, lambda: encoder_graph(self._computed, size))
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
         """Returns the compiled decoder for decode settings, made once."""
-        width = decoding.hypotheses_per_image(decode)
-        signature = [
-            tf.TensorSpec([None, *self.encoder.output_shape[1:]], tf.float32),
-            tf.TensorSpec([None, decode.num_captions, decode.max_length_tokens], tf.float32),
-        ]
-
-        def compiled() -> Graph:
-            decoder = FastDecoder(self.decoder)
-
-            def draw(features: Any, uniforms: Any) -> Any:
-                memory = decoder.start(features)
-                return decoding.decode_rows(
-                    lambda tokens, places, state: decoder.step(
-                        tokens, places, state, memory, width
-                    ),
-                    memory.initial_state,
-                    decode,
-                    SPECIAL_IDS,
-                    uniforms,
-                    keep_all=self._on_gpu,
-                )
-
-            return freeze(draw, signature)
-
-        return self._once(decode.replace(seed=0).to_json(), compiled)
+        feature_shape = self.encoder.output_shape[1:]
+        return self._once(
+            decode.replace(seed=0).to_json(),
+            lambda: decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu),
+        )
 
     def _once(self, key: int | str, make: Callable[[], Graph]) -> Graph:
         with self._compile_lock:

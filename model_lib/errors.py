@@ -21,6 +21,10 @@ class EncoderError(CaptioningError):
     """An encoder cannot be built, or is not image-in, feature-map-out."""
 
 
+class ExportError(CaptioningError):
+    """An export cannot be written, or does not caption as the bundle does."""
+
+
 class VocabularyError(CaptioningError, ValueError):
     """A vocabulary is empty, lacks the special words, or repeats a word."""
 

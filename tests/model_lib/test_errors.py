@@ -10,6 +10,7 @@ BASES = {
     "ConfigError": errors.CaptioningError,
     "BundleError": errors.CaptioningError,
     "EncoderError": errors.CaptioningError,
+    "ExportError": errors.CaptioningError,
     "VocabularyError": errors.CaptioningError,
     "ImageError": errors.CaptioningError,
     "EmptyImageError": errors.ImageError,
