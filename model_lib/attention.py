@@ -23,7 +23,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from model_lib import next_words
-from model_lib.captioner import SPECIAL_IDS, Caption, Captioner
+from model_lib.captioner import Caption, Captioner
+from model_lib.captioning_graphs import SPECIAL_IDS
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.errors import EncoderError
