@@ -98,20 +98,7 @@ def build_bundle(
     record_inputs(output, _fingerprints(encoder, train_data, dev_data))
     tokenizer = make_tokenizer(config, train_data.captions)
     _logger.info("vocabulary: %d words", len(tokenizer.words))
-    ids = [
-        encode_captions(
-            data.captions, tokenizer, config.captions_per_image, config.max_length_tokens
-        )
-        for data in (train_data, dev_data)
-    ]
-
-    def load(seen_by: keras.Model) -> tuple[Examples, Examples]:
-        train, dev = (
-            cached_features(data, seen_by, preprocess, views, cache_dir)
-            for data, views in ((train_data, config.views), (dev_data, 1))
-        )
-        return Examples(train, ids[0]), Examples(dev, ids[1])
-
+    load = _loader(config, train_data, dev_data, tokenizer, preprocess, cache_dir)
     examples = load(encoder)
     keras.utils.set_random_seed(config.seed)  # the same weights, were features cached or not
     model = config.model_config()
@@ -129,6 +116,32 @@ def build_bundle(
         model_card=f"# {config.name}\n\nNot evaluated yet.\n",
         provenance={**provenance, "train_seconds": round(sum(r["seconds"] for r in history))},
     )
+
+
+def _loader(
+    config: TrainConfig,
+    train_data: CaptionDataset,
+    dev_data: CaptionDataset,
+    tokenizer: Tokenizer,
+    preprocess: PreprocessConfig,
+    cache_dir: str,
+) -> Callable[[keras.Model], tuple[Examples, Examples]]:
+    """Returns a function that gives the examples of train and dev as an encoder sees them."""
+    ids = [
+        encode_captions(
+            data.captions, tokenizer, config.captions_per_image, config.max_length_tokens
+        )
+        for data in (train_data, dev_data)
+    ]
+
+    def load(seen_by: keras.Model) -> tuple[Examples, Examples]:
+        train, dev = (
+            cached_features(data, seen_by, preprocess, views, cache_dir)
+            for data, views in ((train_data, config.views), (dev_data, 1))
+        )
+        return Examples(train, ids[0]), Examples(dev, ids[1])
+
+    return load
 
 
 def _fingerprints(
