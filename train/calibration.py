@@ -106,7 +106,7 @@ def reliability(
 
 
 def draw_reliability(
-    found: Mapping[str, Any], meaning: Mapping[str, Any], path: Path, name: str
+    found: Mapping[str, Any], meaning: Mapping[str, Any], path: str | Path, name: str
 ) -> None:
     """Draws what scores mean: confidence against right words, and CIDEr by tenth.
 
@@ -139,7 +139,8 @@ def draw_reliability(
     for axis in (left, right):
         axis.grid(alpha=0.3)
     left.legend()
-    figure.savefig(path, dpi=110)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110, format="png")
 
 
 def _words(text: str) -> list[str]:

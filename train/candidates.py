@@ -31,12 +31,14 @@ class Candidate:
         captions: by image.
         about: what the results say of the source.
         predictions: of a bundle, with scores; none of saved captions.
+        score_temperature: of the bundle; None where it has none.
     """
 
     label: str
     captions: Mapping[str, str]
     about: Mapping[str, Any]
     predictions: Sequence[Prediction] = ()
+    score_temperature: float | None = None
 
 
 def labels(paths: Sequence[str]) -> list[str]:
@@ -115,7 +117,7 @@ def bundle_candidate(
         "images_per_sec": round(len(predictions) / secs, 3),
     }
     captions = {one.image_id: one.caption for one in predictions}
-    return Candidate(label, captions, about, predictions)
+    return Candidate(label, captions, about, predictions, captioner.info.score_temperature)
 
 
 def _predict(

@@ -107,6 +107,12 @@ def check(arguments: argparse.Namespace) -> None:
         _refuse(arguments, ["batch_size", "predictions", *_decode_flags()], "--predictions_from")
     if arguments.html is None and arguments.html_photos is not None:
         raise ConfigError("--html_photos has no effect without --html; give both")
+    several = len(arguments.bundles) + len(arguments.predictions_from or []) > 1
+    if arguments.reliability is not None and (several or arguments.predictions_from is not None):
+        raise ConfigError(
+            "--reliability draws the scores of one bundle; leave it out with several, and with "
+            "saved captions"
+        )
     if arguments.predictions is not None and len(arguments.bundles) > 1:
         raise ConfigError(
             "--predictions is a file for one bundle; leave it out with several: their captions "
@@ -162,6 +168,11 @@ def _add_result_flags(parser: ArgumentParser) -> None:
         metavar="N",
         help="photos in the page, those where captions differ most in CIDEr first; of one model "
         "those with the lowest CIDEr (default: 48)",
+    )
+    results.add_argument(
+        "--reliability",
+        metavar="FILE",
+        help="also a picture (PNG) of what the scores of a single bundle mean",
     )
     results.add_argument(
         "--bootstrap",

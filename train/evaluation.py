@@ -10,7 +10,7 @@ import functools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from train.bootstrap import (
     intervals,
     resampled_metrics,
 )
+from train.calibration import draw_reliability, reliability
 from train.candidates import (
     Candidate,
     bundle_candidate,
@@ -65,7 +66,7 @@ def evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     start = time.perf_counter()
     captions = [one.captions for one in data.candidates]
     scores = measure_captions(data.references, captions, java=not arguments.no_java)
-    models = _models(data.candidates, scores, arguments.bootstrap)
+    models = _models(data, scores, arguments.bootstrap)
     common = {
         "tokenizer": "plain" if arguments.no_java else "ptb",
         **data.about,
@@ -145,12 +146,12 @@ def _candidates(
 
 
 def _models(
-    candidates: Sequence[Candidate], scores: Sequence[CaptionScores], resamples: int
+    data: EvaluationData, scores: Sequence[CaptionScores], resamples: int
 ) -> list[dict[str, Any]]:
     """Returns the results of each candidate; all but the first have differences to the first."""
     drawn = resampled_metrics([one.statistics for one in scores], resamples)
     models: list[dict[str, Any]] = []
-    for candidate, score, values in zip(candidates, scores, drawn, strict=True):
+    for candidate, score, values in zip(data.candidates, scores, drawn, strict=True):
         found = {name: [one.low, one.high] for name, one in intervals(values).items()}
         model = {
             "label": candidate.label,
@@ -158,7 +159,7 @@ def _models(
             "intervals": found,
             "counts": {"distinct_captions": len(set(candidate.captions.values()))},
             **candidate.about,
-            **_quality(candidate, score),
+            **_quality(candidate, score, data.references),
         }
         if models:
             apart = difference_intervals(values, drawn[0])
@@ -178,7 +179,9 @@ def _difference(value: float, interval: Interval) -> dict[str, Any]:
     }
 
 
-def _quality(candidate: Candidate, scores: CaptionScores) -> dict[str, Any]:
+def _quality(
+    candidate: Candidate, scores: CaptionScores, references: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
     """Returns what the results say beside the metrics; nothing of captions that were only read."""
     if not candidate.predictions:
         return {}
@@ -186,6 +189,7 @@ def _quality(candidate: Candidate, scores: CaptionScores) -> dict[str, Any]:
         "defects": defects(candidate.predictions),
         "diversity": diversity(candidate.predictions),
         "scores": score_meaning(candidate.predictions, scores.cider),
+        "confidence": reliability(candidate.predictions, references, candidate.score_temperature),
     }
 
 
@@ -206,6 +210,13 @@ def _write(
     for path, content in files.items():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         replace_text(Path(path), content)
+    if arguments.reliability is not None:
+        draw_reliability(
+            results["confidence"],
+            results["scores"],
+            arguments.reliability,
+            results["bundle"]["name"],
+        )
 
 
 def _versions() -> dict[str, str]:

@@ -76,6 +76,7 @@ def _single(results: Mapping[str, Any]) -> list[str]:
         spearman = results["scores"]["spearman"]
         if spearman is not None:
             lines.append(f"  score and CIDEr: Spearman {spearman:.2f}")
+        lines.append(f"  confidence: off by {results['confidence']['error']:.3f} (mean of tenths)")
         lines.append(f"  {results['images_per_sec']:.1f} photos/s")
     return lines
 

@@ -26,6 +26,7 @@ def bundle_results(label: str, cider: float, **more: Any) -> dict[str, Any]:
         "parameters": {"encoder": 3_400_000, "decoder": 6_500},
         "images_per_sec": 21.06,
         "defects": {"empty": 0.0, "any": 0.025},
+        "confidence": {"error": 0.0213},
         "scores": {"spearman": 0.444},
     }
     return model_results(label, cider, **{**of_a_bundle, **more})

@@ -47,7 +47,9 @@ def read(path):
 
 def test_a_bundle_is_evaluated(bundle, data, tmp_path, capsys):
     output = tmp_path / "new" / "eval.json"
-    assert main([*data, "--bundle", bundle, "--output", str(output), "--no_java"]) == 0
+    picture = tmp_path / "new" / "scores.png"
+    words = [*data, "--bundle", bundle, "--output", str(output), "--no_java"]
+    assert main([*words, "--reliability", str(picture)]) == 0
     results = read(output)
     predictions = tmp_path / "new" / "eval.predictions.jsonl"
     captions = {
@@ -74,6 +76,10 @@ def test_a_bundle_is_evaluated(bundle, data, tmp_path, capsys):
     assert results["diversity"]["distinct_captions"] == 1.0
     assert results["diversity"]["mean_words"] == sum(len(t.split()) for t in expected) / 3
     assert [part["images"] for part in results["scores"]["tenths"]] == [1, 1, 1]
+    found = results["confidence"]
+    assert [part["captions"] for part in found["tenths"]] == [1, 1, 1]
+    assert found["temperature"] == found["best_temperature"]  # the toy bundle has none of its own
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert results["images_per_sec"] == pytest.approx(3 / results["captioning_secs"], rel=0.01)
     assert results["versions"]["python"] == sys.version.split()[0]
     printed = capsys.readouterr().out.splitlines()
@@ -163,6 +169,10 @@ def test_ids_that_differ_are_listed_and_nothing_is_written(data, tmp_path, capsy
         (
             ["--data", "d", "--output", "o", "--predictions_from", "p", "--beam_width", "2"],
             "--beam_width has no effect with --predictions_from",
+        ),
+        (
+            ["a", "b", "--data", "d", "--output", "o", "--reliability", "r.png"],
+            "--reliability draws the scores of one bundle",
         ),
         (["--data", "nowhere", "--output", "o", "--no_java"], "nowhere: no such folder"),
     ],

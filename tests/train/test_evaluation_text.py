@@ -38,6 +38,7 @@ def test_one_bundle_is_a_list():
         "  CIDEr     0.6000  [0.5000, 0.8000]",
         "  defects empty 0.00%, any 2.50%",
         "  score and CIDEr: Spearman 0.44",
+        "  confidence: off by 0.021 (mean of tenths)",
         "  21.1 photos/s",
         "captions: small.predictions.jsonl",
         "results: e.json",
