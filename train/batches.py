@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from model_lib.tokenizer import PAD_ID, Tokenizer
+from model_lib.tokenizer import END_ID, PAD_ID, UNKNOWN_ID, Tokenizer
 
 
 def encode_captions(
@@ -91,6 +91,7 @@ class CaptionBatches(PhotoBatches):
         *,
         seed: int | None = None,
         padded_length: int = 0,
+        word_dropout: float = 0.0,
     ) -> None:
         """Keeps references; nothing is read yet.
 
@@ -101,10 +102,14 @@ class CaptionBatches(PhotoBatches):
             seed: as for `PhotoBatches`.
             padded_length: length to which words and targets are padded, for a loss in which
                 padding counts; 0 leaves padding out of the targets.
+            word_dropout: share of the words so far that are replaced by the unknown word, so that
+                the next one is guessed from the photo rather than from them (Bowman et al. 2016,
+                https://arxiv.org/abs/1511.06349); not without a seed.
         """
         super().__init__(features, batch_size, seed=seed)
         self._ids = ids
         self._padded_length = padded_length
+        self._word_dropout = word_dropout if seed is not None else 0.0
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Reads one batch."""
@@ -113,6 +118,14 @@ class CaptionBatches(PhotoBatches):
         if self._padded_length:
             missing = self._padded_length + 1 - ids.shape[-1]
             ids = np.pad(ids, ((0, 0), (0, 0), (0, missing)), constant_values=PAD_ID)
-            return (features, ids[..., :-1]), ids[..., 1:].reshape(-1)
+            return (features, self._words_so_far(ids, index)), ids[..., 1:].reshape(-1)
         targets = ids[..., 1:]
-        return (features, ids[..., :-1]), targets[targets != PAD_ID]
+        return (features, self._words_so_far(ids, index)), targets[targets != PAD_ID]
+
+    def _words_so_far(self, ids: np.ndarray[Any, Any], index: int) -> np.ndarray[Any, Any]:
+        words = ids[..., :-1]
+        if not self._word_dropout:
+            return words
+        random = np.random.default_rng([self.seed or 0, self.epoch, index, 2])
+        dropped = (random.random(words.shape) < self._word_dropout) & (words > END_ID)
+        return np.where(dropped, UNKNOWN_ID, words).astype(np.int32)

@@ -37,6 +37,7 @@ class TrainConfig(JsonConfig):
         num_heads: of `multihead`.
         initial_state: GRU start: `zeros` or `image`.
         dropout: share of units dropped.
+        word_dropout: share of the words so far replaced by the unknown word in training.
         tie_embeddings: whether the last layer reuses the embedding matrix.
         views: cached views a photo: 1 alone, 2 with its mirror image, more with random crops.
         epochs: of cross-entropy, at most.
@@ -86,6 +87,7 @@ class TrainConfig(JsonConfig):
     num_heads: int = 8
     initial_state: Literal["zeros", "image"] = "zeros"
     dropout: float = 0.0
+    word_dropout: float = 0.0
     tie_embeddings: bool = False
     views: int = 1
     epochs: int = 10
@@ -129,6 +131,7 @@ class TrainConfig(JsonConfig):
         self._check_range("learning_rate", 0.0, above=True)
         self._check_range("decay_to", 0.0, 1.0)
         self._check_range("label_smoothing", 0.0, 0.99)
+        self._check_range("word_dropout", 0.0, 0.9)
         self._check_range("ema_momentum", 0.0, 0.99999)
         self._check_range("fine_tune_epochs", 1)
         self._check_range("fine_tune_learning_rate", 0.0, above=True)

@@ -66,7 +66,13 @@ def _train_words(
 ) -> None:
     size = config.batch_size
     padded_length = config.max_length_tokens if config.padding_loss else 0
-    batches = CaptionBatches(*train, size, seed=config.seed, padded_length=padded_length)
+    batches = CaptionBatches(
+        *train,
+        size,
+        seed=config.seed,
+        padded_length=padded_length,
+        word_dropout=config.word_dropout,
+    )
     dev_batches = CaptionBatches(*dev, size)
     trainer = CaptionTrainer(decoder, padding_loss=config.padding_loss)
     optimizer = make_optimizer(

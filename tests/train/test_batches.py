@@ -86,3 +86,21 @@ def test_a_resumed_epoch_has_the_order_and_views_it_would_have_had():
 @pytest.mark.parametrize("other", [(1, 2), (2, 1)])
 def test_other_seeds_and_epochs_have_other_orders(other):
     assert order(*other) != order(1, 1)
+
+
+def test_word_dropout_hides_words_so_far_and_no_target():
+    ids = np.full((40, 5, 12), 7, np.int32)
+    ids[..., 0], ids[..., 9], ids[..., 10:] = 2, 3, 0
+    features = np.zeros((40, 1, 2, 3), np.float16)
+    batches = CaptionBatches(features, ids, 40, seed=3, word_dropout=0.25)
+    (_, words), targets = batches[0]
+    hidden = words == 1
+    assert not hidden[..., [0, 9, 10]].any()
+    assert hidden[..., 1:9].mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(np.where(hidden, 7, words), ids[..., :-1])
+    np.testing.assert_array_equal(targets, np.tile([7] * 8 + [3], 200))
+    np.testing.assert_array_equal(batches[0][0][1], words)  # the same when read again
+    batches.start_epoch(2)
+    assert (batches[0][0][1] != words).any()
+    plain = CaptionBatches(features, ids, 40, word_dropout=0.25)  # no seed: validation
+    np.testing.assert_array_equal(plain[0][0][1], ids[..., :-1])
