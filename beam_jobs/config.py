@@ -238,6 +238,9 @@ class JobConfig(JsonConfig):
         "most words of a caption, the end mark included",
         None,
     )
+    no_repeat_ngram_size: int | None = setting(
+        CAPTIONS, "no phrase of so many words comes twice in a caption; 0: any may", None
+    )
     max_failure_rate: float = setting(
         READING, "exit with code 1 where more than this share of the images failed", 0.5
     )

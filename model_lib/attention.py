@@ -143,5 +143,15 @@ def _log_probs(
         next_words.banned(logits.shape[-1], position, decode, SPECIAL_IDS)
         for position in range(caption.num_tokens)
     ]
-    allowed = tf.nn.log_softmax(tf.where(tf.stack(banned), -float("inf"), logits))
+    logits = tf.where(tf.stack(banned), -float("inf"), logits)
+    if decode.no_repeat_ngram_size:
+        drawn = tf.constant(caption.token_ids, tf.int32)[tf.newaxis]
+        logits = tf.concat(
+            [
+                next_words.without_repeats(row, drawn, position, decode.no_repeat_ngram_size)
+                for position, row in enumerate(tf.split(logits, caption.num_tokens))
+            ],
+            axis=0,
+        )
+    allowed = tf.nn.log_softmax(logits)
     return np.asarray(tf.gather(allowed, caption.token_ids, batch_dims=1), np.float32)

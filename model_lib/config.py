@@ -195,6 +195,7 @@ class DecodeConfig(JsonConfig):
         seed: of the sampling; an image's captions depend on it and on the image's bytes only.
         min_length_tokens: fewest words before `<end>` may be drawn.
         max_length_tokens: most tokens drawn, `<end>` included.
+        no_repeat_ngram_size: no phrase of so many words comes twice in a caption; 0 means any may.
     """
 
     method: Literal["greedy", "beam", "sample"] = "beam"
@@ -207,6 +208,7 @@ class DecodeConfig(JsonConfig):
     seed: int = 0
     min_length_tokens: int = 1
     max_length_tokens: int = 30
+    no_repeat_ngram_size: int = 0
 
     def __post_init__(self) -> None:
         """Validates."""
@@ -220,6 +222,7 @@ class DecodeConfig(JsonConfig):
         self._check_range("seed", 0)
         self._check_range("min_length_tokens", 0)
         self._check_range("max_length_tokens", self.min_length_tokens + 1)
+        self._check_range("no_repeat_ngram_size", 0)
         if self.method == "greedy" and self.num_captions > 1:
             raise ConfigError(
                 f"greedy decoding has one caption an image, not {self.num_captions}: "
@@ -230,6 +233,16 @@ class DecodeConfig(JsonConfig):
                 f"num_captions {self.num_captions} is more than beam_width {self.beam_width}: "
                 "widen the beam or ask for fewer"
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `JsonConfig.to_dict`; without `no_repeat_ngram_size` where it is 0.
+
+        Bundles written before that setting was there keep their text.
+        """
+        values = super().to_dict()
+        if not self.no_repeat_ngram_size:
+            del values["no_repeat_ngram_size"]
+        return values
 
     def with_changes(self, **changes: Any) -> "DecodeConfig":
         """Returns the settings with others put in; refuses one that would have no effect.

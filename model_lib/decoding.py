@@ -10,7 +10,8 @@ hypotheses of all images that a step works on), V vocabulary size, T most tokens
 words of a row. State is any nest of tensors [B,W,...], in rows [N,...].
 
 Log-probabilities are natural logarithms under the model's distribution over the words that may
-follow: padding, unknown and `<start>` never may, `<end>` only after `min_length_tokens` words.
+follow: padding, unknown and `<start>` never may, `<end>` only after `min_length_tokens` words, and
+with `no_repeat_ngram_size` no word that would end a phrase of that size for the second time.
 """
 
 from collections.abc import Callable
@@ -195,6 +196,9 @@ def _loop(
         logits, state = step(rows.tokens, rows.places, rows.state)
         banned = next_words.banned(logits.shape[-1], position, config, ids)
         logits = tf.cast(logits, tf.float32) + tf.where(banned, -float("inf"), 0.0)
+        if config.no_repeat_ngram_size:
+            said = tf.gather(_flat(found.token_ids), rows.places)
+            logits = next_words.without_repeats(logits, said, position, config.no_repeat_ngram_size)
         after = longer(rows, logits, position, found, config, ids)
         lengths = after.found.lengths + tf.cast(~after.found.finished, tf.int32)
         token_ids = _write(after.found.token_ids, position, after.words)

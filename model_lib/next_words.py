@@ -32,6 +32,41 @@ def banned(vocabulary_size: int, position: Any, config: DecodeConfig, ids: Speci
     return banned | ((words == ids.end) & (position < config.min_length_tokens))
 
 
+def without_repeats(logits: Any, token_ids: Any, position: Any, size: int) -> Any:
+    """Takes the words away that would end a phrase of `size` words that was said before.
+
+    After "a brown dog and a brown", with size 3, "dog" may not follow.
+
+    Args:
+        logits: float32 [N,V].
+        token_ids: words so far int32 [N,T]; what lies at `position` and behind it is not read.
+        position: of the next word.
+        size: words of a phrase, 1 or more.
+
+    Returns:
+        The logits, -inf for such words.
+    """
+    starts = token_ids.shape[1] - size + 1
+    if starts < 1:
+        return logits
+    # Where each earlier phrase starts: its first words are the last ones, its end is to be banned.
+    said = tf.range(starts) + size - 1 < position
+    matches = tf.repeat(said[tf.newaxis], tf.shape(token_ids)[0], axis=0)
+    for offset in range(size - 1):
+        last = tf.maximum(0, position - size + 1 + offset)
+        word = tf.gather(token_ids, last, axis=1)[:, tf.newaxis]
+        matches &= token_ids[:, offset : offset + starts] == word
+    found = tf.cast(tf.where(matches), tf.int32)
+    ends = tf.gather_nd(token_ids, found + tf.constant([0, size - 1]))
+    places = tf.stack([found[:, 0], ends], axis=1)
+    never = tf.fill(tf.shape(ends), -float("inf"))
+    return tf.cond(
+        tf.size(ends) > 0,
+        lambda: tf.tensor_scatter_nd_update(logits, places, never),
+        lambda: logits,
+    )
+
+
 def log_probs(values: Any, logits: Any, largest: Any) -> Any:
     """Log-softmax of some logits, values [N,F], of all, [N,V], whose largest is [N,1]."""
     return values - largest - tf.math.log(tf.reduce_sum(tf.exp(logits - largest), -1, True))

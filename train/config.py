@@ -67,6 +67,7 @@ class TrainConfig(JsonConfig):
         length_penalty: of that decoding.
         num_captions: captions a photo of that decoding.
         top_k: of that decoding, for `sample`; 0 means all words.
+        no_repeat_ngram_size: of that decoding.
         drawn_tokens: most tokens of its captions, `<end>` included; self-critical training always
             draws 24.
     """
@@ -115,6 +116,7 @@ class TrainConfig(JsonConfig):
     length_penalty: float = 1.0
     num_captions: int = 1
     top_k: int = 0
+    no_repeat_ngram_size: int = 0
     drawn_tokens: int = DRAWN_TOKENS
 
     def __post_init__(self) -> None:
@@ -184,4 +186,5 @@ class TrainConfig(JsonConfig):
             num_captions=self.num_captions,
             top_k=self.top_k,
             max_length_tokens=self.drawn_tokens,
+            no_repeat_ngram_size=self.no_repeat_ngram_size,
         )

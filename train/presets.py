@@ -101,6 +101,7 @@ PRESETS: Mapping[str, Preset] = {
             "self_critical_epochs": 5,
             "self_critical_ema_momentum": 0.999,
             "length_penalty": 0.7,
+            "no_repeat_ngram_size": 3,
         },
         data="coco_captions",
         data_note=_COCO_NOTE,
@@ -122,6 +123,7 @@ PRESETS: Mapping[str, Preset] = {
             "ema_momentum": 0.998,
             "self_critical_epochs": 3,
             "length_penalty": 0.7,
+            "no_repeat_ngram_size": 3,
         },
         data="flickr8k",
         data_note=(

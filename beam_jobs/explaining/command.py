@@ -40,6 +40,7 @@ _FLAGS = (
     "seed",
     "min_length_tokens",
     "max_length_tokens",
+    "no_repeat_ngram_size",
     "http_timeout_secs",
     "read_attempts",
     "max_image_bytes",

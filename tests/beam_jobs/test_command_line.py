@@ -23,7 +23,7 @@ def test_every_flag_reaches_its_setting():
         "--batch_size 4 --precision bfloat16 --share_model --decode sample --beam_width 5 "
         "--length_penalty 0.7 --num_captions 2 --language_style sentence --min_score -1.5 "
         "--temperature 0.9 --top_k 10 --top_p 0.8 --seed 3 --min_length_tokens 2 "
-        "--max_length_tokens 20 --max_failure_rate 0.1 "
+        "--max_length_tokens 20 --no_repeat_ngram_size 3 --max_failure_rate 0.1 "
         "--http_timeout_secs 5 --read_attempts 2 --max_image_bytes 1000 --quiet "
         "--input_format csv --uri_column u --carry_columns a,b --output_table p:d.t "
         "--output_format jsonl --metadata_jsonl m.jsonl --retry_failures all --commit_every 9 "
@@ -55,6 +55,7 @@ def test_every_flag_reaches_its_setting():
         seed=3,
         min_length_tokens=2,
         max_length_tokens=20,
+        no_repeat_ngram_size=3,
         max_failure_rate=0.1,
         http_timeout_secs=5.0,
         read_attempts=2,

@@ -85,6 +85,7 @@ def test_each_decode_flag_has_its_effect():
         seed=3,
         min_length_tokens=2,
         max_length_tokens=9,
+        no_repeat_ngram_size=2,
     )
     assert config.decode_config(DecodeConfig()) == DecodeConfig(
         method="sample",
@@ -95,6 +96,7 @@ def test_each_decode_flag_has_its_effect():
         seed=3,
         min_length_tokens=2,
         max_length_tokens=9,
+        no_repeat_ngram_size=2,
     )
     beam = JobConfig(**MINIMAL, decode="beam", beam_width=5, length_penalty=0.7)
     assert beam.decode_config(DecodeConfig(method="greedy")) == DecodeConfig(

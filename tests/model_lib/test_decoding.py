@@ -36,13 +36,19 @@ class TableModel:
             [state[..., 0], history], -1
         )
 
-    def log_probs(self, image: int, words: tuple[int, ...], min_length: int) -> np.ndarray:
+    def log_probs(
+        self, image: int, words: tuple[int, ...], min_length: int, phrase: int = 0
+    ) -> np.ndarray:
         """Log-probabilities of the next word, in 64 bits, written independently."""
         history = sum(word * V**place for place, word in enumerate(reversed(words)))
         logits = self.table[image, history].astype(np.float64)
         logits[[PAD, UNKNOWN, START]] = -np.inf
         if len(words) < min_length:
             logits[END] = -np.inf
+        said = [words[place : place + phrase] for place in range(len(words) - phrase + 1)]
+        for word in range(V):
+            if phrase and (*words, word)[-phrase:] in said:
+                logits[word] = -np.inf
         return logits - np.log(np.exp(logits - logits.max()).sum()) - logits.max()
 
 
@@ -63,7 +69,9 @@ def extended(model: TableModel, image: int, found: Found, config: DecodeConfig) 
     """All ways to go on by one word; a finished one stays."""
     if found.finished:
         return [found]
-    log_probs = model.log_probs(image, found.words, config.min_length_tokens)
+    log_probs = model.log_probs(
+        image, found.words, config.min_length_tokens, config.no_repeat_ngram_size
+    )
     return [
         Found((*found.words, word), found.log_prob + log_probs[word], word == END)
         for word in (END, *WORDS)
@@ -140,9 +148,10 @@ def test_places_that_no_caption_fills_are_marked() -> None:
     st.integers(1, 6),
     st.sampled_from([0.0, 0.5, 1.0, 3.0]),
     st.integers(0, 3),
+    st.integers(0, 3),
 )
 def test_a_narrow_beam_is_a_plain_beam_search(
-    seed: int, width: int, penalty: float, min_length: int
+    seed: int, width: int, penalty: float, min_length: int, phrase: int
 ) -> None:
     model = TableModel(images=2, seed=seed)
     config = short(
@@ -151,9 +160,25 @@ def test_a_narrow_beam_is_a_plain_beam_search(
         num_captions=width,
         length_penalty=penalty,
         min_length_tokens=min_length,
+        no_repeat_ngram_size=phrase,
     )
     for image, found in enumerate(run(model, config)):
         check_equal(found, searched(model, image, config, width))
+
+
+@pytest.mark.parametrize("method", ["greedy", "beam", "sample"])
+def test_no_phrase_comes_twice(method: str) -> None:
+    def repeats(config: DecodeConfig) -> int:
+        found = decode(
+            model.step, model.start, config, uniforms=grid(40, config.num_captions, config)
+        )
+        captions = [row.words for image in range(40) for row in unpacked(found, image)]
+        return sum(len(words) > len(set(words)) for words in captions)
+
+    model = TableModel(images=40, spread=4.0)
+    config = short(method=method, num_captions=1)
+    assert repeats(config) > 5
+    assert repeats(config.replace(no_repeat_ngram_size=1)) == 0
 
 
 @EXAMPLES

@@ -3,7 +3,15 @@ import pytest
 import tensorflow as tf
 
 from model_lib.config import DecodeConfig
-from model_lib.next_words import SpecialIds, banned, best_words, likeliest, log_probs, sample
+from model_lib.next_words import (
+    SpecialIds,
+    banned,
+    best_words,
+    likeliest,
+    log_probs,
+    sample,
+    without_repeats,
+)
 
 
 @pytest.mark.parametrize("size", [10, 64, 192, 640, 650])
@@ -43,3 +51,31 @@ def test_samples_follow_the_probabilities_within_top_k():
     config = DecodeConfig(method="sample", top_k=2)
     words = sample(logits, tf.constant([0.0, 0.6, 0.7, 0.999]), config)
     assert words.numpy().tolist() == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "size", "gone"),
+    [
+        ([4, 5, 4, 6, 4], 1, {4, 5, 6}),
+        ([4, 5, 4, 6, 4], 2, {5, 6}),  # "4 5" and "4 6" were said
+        ([5, 4, 6, 5, 4], 3, {6}),  # "5 4 6" was said
+        ([4, 5, 4, 6, 4], 3, set()),
+        ([4, 4], 3, set()),  # "4 4 4" was not said yet
+        ([4, 4, 4], 3, {4}),
+        ([4], 3, set()),
+        ([4, 5], 9, set()),
+    ],
+)
+def test_a_phrase_does_not_end_twice(words, size, gone):
+    behind = [7] * (8 - len(words))  # is not read
+    ids = tf.constant([words + behind])
+    found = without_repeats(tf.zeros([1, 10]), ids, tf.constant(len(words)), size)
+    assert {word for word in range(10) if found[0, word] < 0} == gone
+
+
+def test_rows_are_judged_apart():
+    ids = tf.constant([[4, 5, 4, 0], [4, 5, 6, 0]])
+    found = without_repeats(tf.ones([2, 8]), ids, tf.constant(3), 2).numpy()
+    expected = np.ones((2, 8), np.float32)
+    expected[0, 5] = -np.inf
+    np.testing.assert_array_equal(found, expected)
