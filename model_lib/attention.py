@@ -25,6 +25,7 @@ import tensorflow as tf
 from model_lib import next_words
 from model_lib.captioner import Caption, Captioner
 from model_lib.captioning_graphs import SPECIAL_IDS
+from model_lib.confidence import confidence_of
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.errors import EncoderError
@@ -40,6 +41,7 @@ class Explanation:
 
     Attributes:
         caption: the best caption of the photo.
+        confidence: of the caption (`model_lib.confidence`), 0..1; None without a temperature.
         words: its W words, `<end>` left out.
         log_probs: natural log-probability of each word after those before it, float32 [W].
         weights: share of the attention that each part of the feature map got as the word was
@@ -51,6 +53,7 @@ class Explanation:
     """
 
     caption: Caption
+    confidence: float | None
     words: tuple[str, ...]
     log_probs: Floats
     weights: Floats
@@ -109,8 +112,10 @@ def explain(captioner: Captioner, data: bytes, decode: DecodeConfig | None = Non
     shares = attention_contributions(captioner.decoder, features, read)[0]
     log_probs = _log_probs(captioner.decoder, features, read, caption, decode)
     ids = [token for token in caption.token_ids if token != END_ID]
+    temperature = captioner.info.score_temperature
     return Explanation(
         caption=caption,
+        confidence=None if temperature is None else confidence_of(caption.score, temperature),
         words=tuple(captioner.tokenizer.words[token] for token in ids),
         log_probs=log_probs[: len(ids)],
         weights=maps[: len(ids)].reshape(-1, side, side),

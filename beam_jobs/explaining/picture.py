@@ -104,7 +104,10 @@ def _draw_foot(
     small, gap = config.small_letters, config.gap // 2
     left, base = layout.margin, layout.size[1] - layout.margin
     right = layout.size[0] - layout.margin
-    confidence = f"confidence {_percent(math.exp(min(found.caption.score, 0.0)))}"
+    if found.confidence is None:
+        confidence = f"a word's probability {_percent(math.exp(min(found.caption.score, 0.0)))}"
+    else:
+        confidence = f"confidence {_percent(found.confidence)}"
     _write(picture, (right, base), confidence, small, _SOFT, anchor="rs")
     if not found.words:
         return

@@ -32,6 +32,7 @@ CAPTION_COLUMNS = (
     "caption",
     "score",
     "candidates",
+    "confidence",
     "num_tokens",
     "finished",
     "sentence",
@@ -44,8 +45,16 @@ CAPTION_COLUMNS = (
 FAILURE_COLUMNS = ("uri", "stage", "error_type", "error_message", "attempts", "transient")
 
 
-def confidence(score: float | None) -> float | None:
-    """Returns exp(score), the geometric mean of the word probabilities, 0..1; None if unknown."""
+def confidence(score: float | None, calibrated: float | None = None) -> float | None:
+    """Returns what is shown as confidence, 0..1; None if unknown.
+
+    Args:
+        score: of a caption.
+        calibrated: the row's column `confidence`; where it is null, exp(score) is taken, the
+            geometric mean of the words' probabilities.
+    """
+    if calibrated is not None:
+        return calibrated
     if score is None or not math.isfinite(score):
         return None
     return min(math.exp(min(score, 0.0)), 1.0)
@@ -60,6 +69,7 @@ class CaptionedPhoto:
         image_sha256: hex digest of its encoded bytes.
         caption: the best caption.
         score: its mean log-probability a token (natural log), or None.
+        confidence: of `confidence`.
         alternatives: the other candidates' captions, best first.
         num_tokens: tokens of the caption, `<end>` included.
         finished: false where the length limit cut it.
@@ -75,6 +85,7 @@ class CaptionedPhoto:
     image_sha256: str
     caption: str
     score: float | None
+    confidence: float | None
     alternatives: tuple[str, ...]
     num_tokens: int
     finished: bool
@@ -95,6 +106,7 @@ class CaptionedPhoto:
             image_sha256=row["image_sha256"] or "",
             caption=row["caption"] or "",
             score=score if score is not None and math.isfinite(score) else None,
+            confidence=confidence(score, row["confidence"]),
             alternatives=tuple(item["caption"] or "" for item in candidates[1:]),
             num_tokens=row["num_tokens"] or 0,
             finished=bool(row["finished"]),
@@ -105,11 +117,6 @@ class CaptionedPhoto:
             format=row["format"] or "",
             size_bytes=row["size_bytes"] or 0,
         )
-
-    @property
-    def confidence(self) -> float | None:
-        """The geometric mean of the caption's word probabilities, 0..1."""
-        return confidence(self.score)
 
     @property
     def text(self) -> str:
@@ -131,7 +138,7 @@ class CaptionSummary:
         total: number of rows.
         unfinished: rows whose caption the length limit cut.
         scores: histogram of the score; the first bin also holds all that are lower.
-        confidences: histogram of exp(score), 0..1.
+        confidences: histogram of `confidence`, 0..1.
         words: histogram of words a caption.
         sample: rows drawn at random, ordered by URI.
         most_confident: rows with the highest scores, best first.
@@ -247,7 +254,9 @@ def summarize_captions(
         scores[~np.isfinite(scores)] = np.nan
         finished = _numbers(batch, "finished")
         score_counts.add(scores)
-        confidences.add(np.exp(np.minimum(scores, 0.0)))
+        calibrated = _numbers(batch, "confidence")
+        plain = np.exp(np.minimum(scores, 0.0))
+        confidences.add(np.where(np.isfinite(calibrated), calibrated, plain))
         words.add(_numbers(batch, "num_tokens") - finished)
         sample.offer(_random_keys(batch, seed), batch)
         most.offer(-scores, batch)

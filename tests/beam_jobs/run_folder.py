@@ -35,7 +35,7 @@ def caption_row(uri: str, data: bytes = b"", **changes: Any) -> Row:
         "caption": "a dog runs",
         "score": -0.5,
         "candidates": [{"caption": "a dog runs", "log_prob": -2.0, "score": -0.5}],
-        "confidence": 0.8,
+        "confidence": None,
         "num_tokens": 4,
         "finished": True,
         "sentence": None,

@@ -26,6 +26,7 @@ def explanation(words: tuple[str, ...] = WORDS, data: bytes = DATA) -> Explanati
     text = " ".join(words)
     return Explanation(
         caption=Caption(text, (4,) * len(words), -4.0, -0.5, 8, True),
+        confidence=0.7,
         words=words,
         log_probs=np.linspace(-2, -0.1, len(words), dtype=np.float32),
         weights=weights.reshape(-1, 4, 4),

@@ -31,6 +31,7 @@ def test_reads_a_whole_row(tmp_path):
         image_sha256="a665a45920422f9d417e4867efdc4fb8a04a1f3fff1fa07e998e86f7f7a27ae3",
         caption="a cat",
         score=-0.5,
+        confidence=math.exp(-0.5),
         alternatives=("a dog",),
         num_tokens=4,
         finished=True,
@@ -42,7 +43,6 @@ def test_reads_a_whole_row(tmp_path):
         size_bytes=3,
     )
     assert photo.name == "cat.png"
-    assert photo.confidence == math.exp(-0.5)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,14 @@ def test_name_is_the_last_part_of_the_uri(uri, name):
 )
 def test_confidence_of_a_score(score, expected):
     assert confidence(score) == expected
+    assert confidence(score, 0.7) == 0.7
+
+
+def test_the_column_confidence_is_taken_where_it_is_filled(tmp_path):
+    rows = [caption_row("a.jpg", confidence=0.75), caption_row("b.jpg", score=-1.0)]
+    summary = summarize(write_tables(tmp_path, rows))
+    assert [photo.confidence for photo in summary.sample] == [0.75, math.exp(-1)]
+    assert summary.confidences.mean == pytest.approx((0.75 + math.exp(-1)) / 2)
 
 
 def test_ranks_by_score_and_the_lists_never_overlap(tmp_path):
