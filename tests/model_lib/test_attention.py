@@ -189,6 +189,32 @@ def test_weights_lie_as_the_feature_map_does(any_captioner: Captioner, photos: l
     assert np.abs(found.contributions - found.weights).max() > 0.01
 
 
+def test_repeats_that_were_not_allowed_count_in_the_log_probabilities(
+    captioner: Captioner, photos: list[bytes]
+) -> None:
+    size = {"min_length_tokens": 14, "max_length_tokens": 15}
+    decode = DecodeConfig(method="greedy", no_repeat_ngram_size=1, **size)
+    repeats, cut = 0, 0
+    for data in photos[:6]:
+        found = explain(captioner, data, decode)
+        end = found.caption.log_prob - found.log_probs.sum()  # of <end>, where it was drawn
+        assert end == pytest.approx(0.0, abs=1e-3) or (found.caption.finished and end < 0)
+        cut += not found.caption.finished
+        assert len(found.words) == len(set(found.words)) >= 14
+        plain = explain(captioner, data, decode.replace(no_repeat_ngram_size=0))
+        repeats += len(plain.words) - len(set(plain.words))
+    assert repeats > 0
+    assert cut > 0
+
+
+def test_confidence_needs_a_temperature(captioner: Captioner, photos: list[bytes]) -> None:
+    assert explain(captioner, photos[0]).confidence is None
+    info = dataclasses.replace(captioner.info, score_temperature=2.0)
+    fitted = Captioner(info, captioner.encoder, captioner.decoder, captioner.tokenizer)
+    found = explain(fitted, photos[0])
+    assert found.confidence == np.exp(found.caption.score / 2)
+
+
 def test_a_caption_that_was_cut_is_explained_whole(
     captioner: Captioner, photos: list[bytes]
 ) -> None:
