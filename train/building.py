@@ -177,7 +177,7 @@ def _train(
         verbose: as in `keras.Model.fit`.
     """
     learner: keras.Model = decoder
-    phases = [train_words]
+    phases: list[Callable[..., None]] = [train_words]
     if config.fine_tune_from:
         phases.append(fine_tune)
     if config.self_critical_epochs:

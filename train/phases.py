@@ -38,32 +38,6 @@ def train_words(
     verbose: int,
 ) -> None:
     """Trains by cross-entropy, with the words so far given (teacher forcing)."""
-    _train_words(config, decoder, train, dev, folder, verbose, config.epochs, config.learning_rate)
-
-
-def fine_tune(
-    config: TrainConfig,
-    decoder: keras.Model,
-    train: Examples,
-    dev: Examples,
-    folder: Path,
-    verbose: int,
-) -> None:
-    """Trains by cross-entropy the encoder's tail and the decoder behind it."""
-    epochs, rate = config.fine_tune_epochs, config.fine_tune_learning_rate
-    _train_words(config, decoder, train, dev, folder, verbose, epochs, rate)
-
-
-def _train_words(
-    config: TrainConfig,
-    decoder: keras.Model,
-    train: Examples,
-    dev: Examples,
-    folder: Path,
-    verbose: int,
-    epochs: int,
-    learning_rate: float,
-) -> None:
     size = config.batch_size
     padded_length = config.max_length_tokens if config.padding_loss else 0
     batches = CaptionBatches(
@@ -76,8 +50,8 @@ def _train_words(
     dev_batches = CaptionBatches(*dev, size)
     trainer = CaptionTrainer(decoder, padding_loss=config.padding_loss)
     optimizer = make_optimizer(
-        learning_rate,
-        total_steps=epochs * len(batches),
+        config.learning_rate,
+        total_steps=config.epochs * len(batches),
         warmup_steps=config.warmup_steps,
         clip_norm=config.clip_norm,
         weight_decay=config.weight_decay,
@@ -85,8 +59,14 @@ def _train_words(
         decay_to=config.decay_to,
     )
     compile_trainer(trainer, optimizer, config.label_smoothing)
-    phase = Phase(folder, epochs, config.patience, "val_word_loss", "min")
+    phase = Phase(folder, config.epochs, config.patience, "val_word_loss", "min")
     run_phase(trainer, decoder, batches, dev_batches, phase, verbose)
+
+
+def fine_tune(config: TrainConfig, *others: Any) -> None:
+    """Does as `train_words`, with the epochs and the rate of the encoder's tail."""
+    epochs, rate = config.fine_tune_epochs, config.fine_tune_learning_rate
+    train_words(config.replace(epochs=epochs, learning_rate=rate), *others)
 
 
 def train_rewards(
