@@ -42,6 +42,9 @@ BASE = [
 GCP = ["apache-beam[gcp]>=2.74,<3"]
 AWS = ["apache-beam[aws]>=2.74,<3"]
 
+# ONNX Runtime for the encoder: faster than TensorFlow on CPUs.
+ONNX = ["onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2"]
+
 TRAIN = [
     # TFDS 4.9.10 imports it without declaring it, once a data set is built.
     "importlib-resources>=6,<8",
@@ -58,7 +61,7 @@ TRAIN = [
 ]
 
 # Peers that `python -m benchmarks.peers` measures against.
-BENCH = ["onnxruntime>=1.20,<2", "tensorflow-hub>=0.16.1,<0.17", "tf2onnx>=1.17,<2"]
+BENCH = [*ONNX, "tensorflow-hub>=0.16.1,<0.17"]
 
 # The tests train and evaluate a toy, so development includes training, and talk to real servers
 # of gs://, s3:// and BigQuery. Formatter and type checker are held to a minor version: a newer one
@@ -67,6 +70,7 @@ DEV = [
     *TRAIN,
     *GCP,
     *AWS,
+    *ONNX,
     "cryptography>=42",
     "datasets>=3.2,<6",
     "duckdb>=1.2,<3",
@@ -108,7 +112,14 @@ setup(
     },
     include_package_data=False,
     install_requires=BASE,
-    extras_require={"gcp": GCP, "aws": AWS, "bench": BENCH, "train": TRAIN, "dev": DEV},
+    extras_require={
+        "gcp": GCP,
+        "aws": AWS,
+        "onnx": ONNX,
+        "bench": BENCH,
+        "train": TRAIN,
+        "dev": DEV,
+    },
     entry_points={
         "console_scripts": [
             "caption-images=beam_jobs.caption_images:main",

@@ -182,6 +182,11 @@ class JobConfig(JsonConfig):
         "of the encoder's arithmetic; 16 bits are for GPUs, and may change captions",
         "float32",
     )
+    encoder_runtime: Literal["tensorflow", "onnxruntime"] = setting(
+        MODEL,
+        "what runs the encoder; onnxruntime is faster on CPUs and needs the extra onnx",
+        "tensorflow",
+    )
     workers: int = setting(
         MODEL, "worker processes on this machine, which share its cores; each has its model", 1
     )

@@ -36,6 +36,7 @@ from beam_jobs.pipeline import JobPlan, build_pipeline
 from beam_jobs.progress import ProgressListener, ProgressSender
 from beam_jobs.redaction import without_secrets
 from model_lib.bundle import default_bundle_path, read_bundle_info
+from model_lib.encoder_runtime import check_encoder_runtime
 from model_lib.errors import CaptioningError, ConfigError
 
 # Runners whose workers are on this machine, where the display's datagrams arrive.
@@ -64,6 +65,7 @@ def prepare(config: JobConfig, options: PipelineOptions) -> JobPlan:
     info = read_bundle_info(bundle, storage.open_read)
     decode = config.decode_config(info.decode)
     resource_hints(config.accelerator)
+    check_encoder_runtime(config.encoder_runtime, config.precision)
     inputs = _inputs(config)
     carried = carried_columns(inputs, config.carry_columns)
     inputs = tuple(spec.with_carried(carried) for spec in inputs)

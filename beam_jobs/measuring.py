@@ -145,7 +145,13 @@ def _handler(config: JobConfig) -> CaptionModelHandler:
     bundle = config.bundle or default_bundle_path()
     info = read_bundle_info(bundle, storage.open_read)
     decode = config.decode_config(info.decode)
-    return CaptionModelHandler(bundle, decode, config.batch_size, precision=config.precision)
+    return CaptionModelHandler(
+        bundle,
+        decode,
+        config.batch_size,
+        precision=config.precision,
+        encoder_runtime=config.encoder_runtime,
+    )
 
 
 def _batches(

@@ -32,7 +32,7 @@ from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
-from model_lib.config import DecodeConfig, Precision
+from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         batch_size: int = 64,
         share_model: bool = False,
         precision: Precision = "float32",
+        encoder_runtime: EncoderRuntime = "tensorflow",
     ) -> None:
         """Reads what the bundle says of itself, without its weights.
 
@@ -77,6 +78,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
             share_model: one copy of the model for all worker processes of a machine, which
                 costs a transfer of pixels between processes.
             precision: of the encoder's arithmetic.
+            encoder_runtime: what runs the encoder.
 
         Raises:
             BundleError: where there is no bundle.
@@ -89,6 +91,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self.decode = decode or self.info.decode
         self.batch_size = batch_size
         self.precision = precision
+        self.encoder_runtime = encoder_runtime
         self._decoder: ImageDecoder | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -116,7 +119,10 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         """
         allow_memory_growth()
         captioner = load_bundle(
-            self._folder or default_bundle_path(), storage.open_read, self.precision
+            self._folder or default_bundle_path(),
+            storage.open_read,
+            self.precision,
+            self.encoder_runtime,
         )
         if captioner.info.fingerprint != self.info.fingerprint:
             raise BundleError(

@@ -112,6 +112,7 @@ class CaptionAndCommit(beam.PTransform[Any, Any]):
                 decode=plan.decode,
                 batch_size=config.batch_size,
                 precision=config.precision,
+                encoder_runtime=config.encoder_runtime,
                 share_model=config.share_model or config.accelerator is not None,
                 fetch=config.fetch_config(),
                 run_id=plan.run_id,

@@ -35,7 +35,7 @@ from beam_jobs.inputs.rows import InputRow
 from beam_jobs.model_handler import CaptionModelHandler
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import Failure, Row, RunStamp
-from model_lib.config import DecodeConfig, Precision
+from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 
 FAILURES_TAG = "failures"
 TaggedRow = tuple[str, Row]
@@ -59,6 +59,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         batch_size: int = 64,
         share_model: bool = False,
         precision: Precision = "float32",
+        encoder_runtime: EncoderRuntime = "tensorflow",
         fetch: FetchConfig | None = None,
         run_id: str = "",
         style: CaptionStyle = RAW,
@@ -73,6 +74,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             batch_size: most images in one run of the model; does not change the captions.
             share_model: one copy of the model for all worker processes of a machine.
             precision: of the encoder's arithmetic; 16 bits are for GPUs.
+            encoder_runtime: what runs the encoder; `onnxruntime` is faster on CPUs.
             fetch: time and size limits of reading; unused for elements that bring their bytes.
             run_id: goes into every row.
             style: what rows say beside the raw caption.
@@ -83,7 +85,9 @@ class CaptionRows(beam.PTransform[Any, Any]):
             BundleError: where there is no bundle.
         """
         super().__init__()
-        self._handler = CaptionModelHandler(bundle, decode, batch_size, share_model, precision)
+        self._handler = CaptionModelHandler(
+            bundle, decode, batch_size, share_model, precision, encoder_runtime
+        )
         self._fetch = fetch or FetchConfig()
         self._style = style
         self._progress = progress or ProgressSender()

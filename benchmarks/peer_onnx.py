@@ -30,7 +30,7 @@ def encode_runs(captioner: Captioner, pixels: Any, batch_size: int) -> dict[str,
         batch_size: of the captioner.
     """
     small = min(SMALL_BATCH, batch_size)
-    plans = {(small, CORES), (batch_size, CORES), (small, 1)}
+    plans = {(small, CORES), (batch_size, CORES), (small, 1), (min(2, batch_size), 1)}
     return {
         f"ONNX Runtime, {size} images, {threads} threads": _run(
             encode_function(captioner, size, threads), pixels, size, CORES // threads

@@ -26,6 +26,7 @@ from model_lib.bundle import load_bundle
 from model_lib.captioner import Captioner
 from model_lib.decoder import build_decoder
 from model_lib.encoder import build_encoder
+from model_lib.preprocessing import PreparedImage
 
 INCEPTION_SIDE = 299
 
@@ -95,12 +96,26 @@ def _encoder_runs(captioner: Captioner, settings: Settings) -> tuple[dict[str, R
     pixels = captioning.stack(images)
     runs = {
         "encoder": captioning.encode_run(captioner, images, settings.batch_size),
+        **_runtime_runs(captioner, images, settings),
         **peer_onnx.encode_runs(captioner, pixels, settings.batch_size),
     }
     some = settings.batch_size
     theirs = peer_onnx.encode_function(captioner, some)(pixels[:some])
     difference = peer_onnx.largest_difference(captioner.encode_prepared(images[:some]), theirs)
     return runs, f"its fastest way; features differ by {difference:.0e} of the largest"
+
+
+def _runtime_runs(
+    captioner: Captioner, images: Sequence[PreparedImage], settings: Settings
+) -> dict[str, Run]:
+    """Returns runs of encoder and captioner with `--encoder_runtime onnxruntime`, and without."""
+    faster = load_bundle(settings.bundle, encoder_runtime="onnxruntime")
+    decode, size = captioning.greedy(captioner), settings.batch_size
+    return {
+        "encoder, onnxruntime": captioning.encode_run(faster, images, size),
+        "captioner": captioning.caption_run(captioner, images, decode, size),
+        "captioner, onnxruntime": captioning.caption_run(faster, images, decode, size),
+    }
 
 
 def _job_runs(settings: Settings, photos: Path, work: Path) -> dict[str, Run]:
@@ -158,9 +173,13 @@ def _inception_runs(
     words = len(captioner.tokenizer)
     decoder = build_decoder(info.model, words, encoder.output_shape[1:])
     preprocess = info.preprocess.replace(image_size=INCEPTION_SIDE)
-    larger = Captioner(
-        dataclasses.replace(info, preprocess=preprocess), encoder, decoder, captioner.tokenizer
+    parts = (
+        dataclasses.replace(info, preprocess=preprocess),
+        encoder,
+        decoder,
+        captioner.tokenizer,
     )
+    larger, faster = Captioner(*parts), Captioner(*parts, encoder_runtime="onnxruntime")
     some = dataclasses.replace(settings, images=peers.inception_images)
     images = captioning.prepare(larger, some)
     pixels = captioning.stack(images).astype(np.float32)
@@ -168,10 +187,11 @@ def _inception_runs(
     def predict() -> None:
         encoder.predict(pixels, batch_size=settings.batch_size, verbose=0)
 
-    greedy = captioning.greedy(captioner)
+    greedy, size = captioning.greedy(captioner), settings.batch_size
     return {
         "Inception predict": predict,
-        "Inception captioner": captioning.caption_run(larger, images, greedy, settings.batch_size),
+        "Inception captioner": captioning.caption_run(larger, images, greedy, size),
+        "Inception captioner, onnxruntime": captioning.caption_run(faster, images, greedy, size),
     }
 
 
@@ -182,12 +202,14 @@ def _speeds(
     job = jobs.without_start(seconds["job"], seconds["start"])
     stock = jobs.without_start(seconds["stock"], seconds["stock start"])
     onnx = zip(*(s for name, s in seconds.items() if name.startswith("ONNX")), strict=True)
+    here = ("encoder", "encoder, onnxruntime", "captioner", "captioner, onnxruntime")
     counts = {
-        "encoder": settings.images,
+        **dict.fromkeys(here, settings.images),
         "course": peers.course_images,
         "course, vocabulary kept": peers.course_images,
         "Inception predict": peers.inception_images,
         "Inception captioner": peers.inception_images,
+        "Inception captioner, onnxruntime": peers.inception_images,
     }
     return {
         **{name: rates(count, seconds[name]) for name, count in counts.items()},
@@ -199,7 +221,27 @@ def _speeds(
 
 def _rows(found: Mapping[str, list[float]], note: str) -> list[Row]:
     table = [
-        ("onnx", "encoder inside the captioner / ONNX Runtime", "encoder", "ONNX Runtime", 1.0),
+        (
+            "onnx",
+            "encoder inside the captioner, `--encoder_runtime onnxruntime` / ONNX Runtime",
+            "encoder, onnxruntime",
+            "ONNX Runtime",
+            1.0,
+        ),
+        (
+            "onnx_tensorflow",
+            "encoder inside the captioner, in TensorFlow (the default) / ONNX Runtime",
+            "encoder",
+            "ONNX Runtime",
+            None,
+        ),
+        (
+            "onnx_captioner",
+            "captioner, `--encoder_runtime onnxruntime` / the default, greedy",
+            "captioner, onnxruntime",
+            "captioner",
+            None,
+        ),
         ("course", "whole job / the course's loop", "job", "course", 15.0),
         (
             "course_kept",
@@ -215,6 +257,13 @@ def _rows(found: Mapping[str, list[float]], note: str) -> list[Row]:
             "Inception captioner",
             "Inception predict",
             1.8,
+        ),
+        (
+            "inception_onnx",
+            "the same with `--encoder_runtime onnxruntime`",
+            "Inception captioner, onnxruntime",
+            "Inception predict",
+            None,
         ),
     ]
     return [

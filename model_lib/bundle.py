@@ -26,7 +26,13 @@ from model_lib.bundle_info import (
     info_from_bytes,
     info_to_bytes,
 )
-from model_lib.config import DecodeConfig, ModelConfig, Precision, PreprocessConfig
+from model_lib.config import (
+    DecodeConfig,
+    EncoderRuntime,
+    ModelConfig,
+    Precision,
+    PreprocessConfig,
+)
 from model_lib.errors import BundleError, CaptioningError
 from model_lib.tokenizer import Tokenizer
 
@@ -82,7 +88,10 @@ def read_model_card(path: str, open_file: OpenFile | None = None) -> str:
 
 
 def load_bundle(
-    path: str, open_file: OpenFile | None = None, precision: Precision = "float32"
+    path: str,
+    open_file: OpenFile | None = None,
+    precision: Precision = "float32",
+    encoder_runtime: EncoderRuntime = "tensorflow",
 ) -> "Captioner":
     """Loads a captioner.
 
@@ -90,12 +99,13 @@ def load_bundle(
         path: folder of the bundle, local or on any file system that `open_file` reads.
         open_file: as for `read_bundle_info`.
         precision: of the encoder's arithmetic. 16 bits are for GPUs; they may change captions.
+        encoder_runtime: what runs the encoder; `onnxruntime` is faster on CPUs.
 
     Returns:
         The captioner, its weights in memory as float32.
 
     Raises:
-        ConfigError: for an unknown precision.
+        ConfigError: for an unknown precision or runtime, or a runtime that is not installed.
         BundleError: naming the file that is missing, damaged or does not fit the others.
     """
     from model_lib.captioner import Captioner
@@ -116,7 +126,7 @@ def load_bundle(
         with _naming(path, DECODER_FILE):
             decoder = build_decoder(info.model, len(tokenizer), encoder.output_shape[1:])
             decoder.load_weights(_write(folder, DECODER_FILE, files[DECODER_FILE]))
-    return Captioner(info, encoder, decoder, tokenizer, precision)
+    return Captioner(info, encoder, decoder, tokenizer, precision, encoder_runtime)
 
 
 def save_bundle(

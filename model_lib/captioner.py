@@ -12,7 +12,7 @@ N captions an image, T most tokens drawn.
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -21,17 +21,17 @@ import tensorflow as tf
 
 from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
-from model_lib.captioning_graphs import Graph, decoder_graph, encoder_graph
-from model_lib.config import DecodeConfig, Precision
+from model_lib.captioning_graphs import Graph, decoder_graph
+from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from model_lib.decoder import CaptionDecoder
+from model_lib.encoder_runtime import make_encoder_graphs
 from model_lib.errors import ConfigError
-from model_lib.precision import in_precision
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
 from model_lib.tokenizer import Tokenizer
 
 # Images that a CPU encodes at a time: 4 of 224 x 224 take less than 20 MB between two layers.
-_CPU_ENCODER_BATCH = 4
+_CPU_ENCODER_BATCH: Mapping[EncoderRuntime, int] = {"tensorflow": 4, "onnxruntime": 2}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Captioner:
         decoder: CaptionDecoder,
         tokenizer: Tokenizer,
         precision: Precision = "float32",
+        encoder_runtime: EncoderRuntime = "tensorflow",
     ) -> None:
         """Joins the parts.
 
@@ -74,9 +75,11 @@ class Captioner:
             decoder: built for these features and this vocabulary.
             tokenizer: the vocabulary.
             precision: of the encoder's arithmetic; features, words and scores are float32.
+            encoder_runtime: what runs the encoder; `onnxruntime` is faster on CPUs.
 
         Raises:
-            ConfigError: for an unknown precision.
+            ConfigError: for an unknown precision or runtime, and for a runtime that is not
+                installed or cannot compute in this precision.
         """
         self.info = info
         self.encoder = encoder
@@ -84,8 +87,12 @@ class Captioner:
         self.tokenizer = tokenizer
         self.preprocessor = Preprocessor(info.preprocess)
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self._streams = Streams(1 if self._on_gpu else cpu_streams())
-        self._computed = in_precision(encoder, precision)
+        streams = 1 if self._on_gpu else cpu_streams()
+        self._streams = Streams(streams)
+        self._encoder_graphs = make_encoder_graphs(
+            encoder, encoder_runtime, precision, threads=cpu_streams() // streams
+        )
+        self._encoder_batch = None if self._on_gpu else _CPU_ENCODER_BATCH[encoder_runtime]
         self._compiled: dict[int | str, Graph] = {}
         self._compile_lock = threading.Lock()
 
@@ -124,7 +131,7 @@ class Captioner:
         decode = decode or self.info.decode
 
         def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
-            features = self._encode(part, batch_size)
+            features = tf.concat([some for _, some in self._encode(part, batch_size)], axis=0)
             outputs = self._decoder_graph(decode)(features, _uniforms_of(part, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
             return [self._captions_of(found, row) for row in range(len(part))]
@@ -149,19 +156,24 @@ class Captioner:
         """
         _check_batch_size(batch_size)
 
-        def encode(part: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
-            features: np.ndarray[Any, Any] = self._encode(part, batch_size).numpy()
-            return features
+        features = np.empty((len(images), *self.encoder.output_shape[1:]), np.float32)
 
-        return np.concatenate(self._streams.map(encode, images, batch_size))
+        def encode(part: Sequence[int]) -> None:
+            for rows, found in self._encode([images[row] for row in part], batch_size):
+                features[part[0] + rows.start : part[0] + rows.stop] = found
 
-    def _encode(self, images: Sequence[PreparedImage], batch_size: int) -> Any:
-        """Returns the features float32 [B,P,C] of up to `batch_size` images."""
-        size = batch_size if self._on_gpu else min(batch_size, _CPU_ENCODER_BATCH)
+        self._streams.map(encode, range(len(images)), batch_size)
+        return features
+
+    def _encode(
+        self, images: Sequence[PreparedImage], batch_size: int
+    ) -> Iterator[tuple[range, Any]]:
+        """Yields the features float32 [B,P,C] of a few images at a time, with their rows."""
+        size = min(batch_size, self._encoder_batch or batch_size)
         run = self._encoder_graph(size)
-        starts = range(0, len(images), size)
-        parts = [run(_stack(images[start : start + size], size))[0] for start in starts]
-        return tf.concat(parts, axis=0)[: len(images)]
+        for start in range(0, len(images), size):
+            some = images[start : start + size]
+            yield range(start, start + len(some)), run(_stack(some, size))[0][: len(some)]
 
     def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
         """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
@@ -183,7 +195,7 @@ class Captioner:
 
     def _encoder_graph(self, size: int) -> Graph:
         """Returns the compiled encoder for a number of images, made once."""
-        return self._once(size, lambda: encoder_graph(self._computed, size))
+        return self._once(size, lambda: self._encoder_graphs(size))
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
         """Returns the compiled decoder for decode settings, made once."""

@@ -15,6 +15,8 @@ from model_lib.errors import ConfigError
 
 # Of the encoder's arithmetic.
 Precision = Literal["float32", "bfloat16", "float16"]
+# What runs the encoder.
+EncoderRuntime = Literal["tensorflow", "onnxruntime"]
 # Of captions: how words are made of them.
 Standardization = Literal["words", "course"]
 ConfigT = TypeVar("ConfigT", bound="JsonConfig")

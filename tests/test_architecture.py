@@ -30,7 +30,7 @@ DISTRIBUTIONS = {
     "tensorflow_datasets": "tensorflow-datasets",
 }
 # Imported inside functions only: there for those who installed the extra.
-EXTRAS_OF_IMPORTS = {"google": "gcp", "botocore": "aws"}
+EXTRAS_OF_IMPORTS = {"google": "gcp", "botocore": "aws", "onnxruntime": "onnx", "tf2onnx": "onnx"}
 # Named for the resolver, TFDS or a Keras callback (docs/dependencies.md); no import of ours.
 NOT_IMPORTED_HERE = {"importlib-resources", "protobuf", "tensorboard", "tensorflow-metadata"}
 MAX_FILE_LINES = 400
@@ -232,5 +232,5 @@ def test_train_extra_is_what_training_imports_and_no_more(setup_arguments):
 
 def test_development_includes_every_extra(setup_arguments):
     extras = setup_arguments["extras_require"]
-    for name in ("train", "gcp", "aws"):
+    for name in ("train", "gcp", "aws", "onnx"):
         assert set(extras[name]) <= set(extras["dev"])

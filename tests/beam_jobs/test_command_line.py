@@ -20,7 +20,8 @@ def test_every_flag_reaches_its_setting():
     words = (
         "--input a --input @b.txt --output o --overwrite --limit 7 --no_report --bundle m "
         "--report_attention 5 "
-        "--batch_size 4 --precision bfloat16 --share_model --decode sample --beam_width 5 "
+        "--batch_size 4 --precision bfloat16 --encoder_runtime onnxruntime "
+        "--share_model --decode sample --beam_width 5 "
         "--length_penalty 0.7 --num_captions 2 --language_style sentence --min_score -1.5 "
         "--temperature 0.9 --top_k 10 --top_p 0.8 --seed 3 --min_length_tokens 2 "
         "--max_length_tokens 20 --no_repeat_ngram_size 3 --max_failure_rate 0.1 "
@@ -42,6 +43,7 @@ def test_every_flag_reaches_its_setting():
         bundle="m",
         batch_size=4,
         precision="bfloat16",
+        encoder_runtime="onnxruntime",
         share_model=True,
         decode="sample",
         beam_width=5,

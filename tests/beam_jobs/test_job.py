@@ -177,6 +177,21 @@ def test_another_precision_is_another_job(settings, tmp_path):
     assert [run["captions"] for run in manifest["runs"]] == [0, 2]
 
 
+def test_another_runtime_of_the_encoder_is_the_same_job(settings, tmp_path):
+    job.run(prepare(settings), OPTIONS)
+    expected = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    changes = {"overwrite": True, "encoder_runtime": "onnxruntime"}
+    job.run(prepare(settings, **changes), OPTIONS)
+    rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
+    columns = ("uri", "caption", "num_tokens", "decode_config")
+    assert [[row[c] for c in columns] for row in rows] == [
+        [row[c] for c in columns] for row in expected
+    ]
+    prepare(settings, resume=True)
+    with pytest.raises(ConfigError, match="in float32 only, and precision is float16"):
+        prepare(settings, encoder_runtime="onnxruntime", precision="float16")
+
+
 def test_a_style_fills_columns_and_belongs_to_the_job(settings, tmp_path):
     style = {"language_style": "sentence", "min_score": -0.0}
     job.run(prepare(settings, **style), OPTIONS)

@@ -1,6 +1,7 @@
 import pickle
 
 import apache_beam as beam
+import numpy as np
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.util import _GlobalWindowsBatchingDoFn
@@ -149,13 +150,21 @@ def test_no_caption_at_all_is_a_failure(toy_bundle, captioner):
     assert (failure.stage, failure.error_type) == ("caption", "NoCaptionError")
 
 
-def test_the_precision_reaches_the_captioner(toy_bundle):
-    model = CaptionModelHandler(toy_bundle, precision="float16").load_model()
-    captioner = model._captioner
-    for encoder, expected in ((captioner._computed, "float16"), (captioner.encoder, "float32")):
-        kinds = {layer.compute_dtype for layer in encoder._flatten_layers() if layer.weights}
-        assert expected in kinds
-        assert kinds <= {expected, "float32"}
+@pytest.mark.parametrize(
+    ("setting", "least", "most"),
+    [({"precision": "float16"}, 1e-5, 0.06), ({"encoder_runtime": "onnxruntime"}, 0, 1e-5)],
+)
+def test_what_the_encoder_runs_in_reaches_the_captioner(
+    toy_bundle, captioner, setting, least, most
+):
+    handler = CaptionModelHandler(toy_bundle, **setting)
+    other = handler.load_model()._captioner
+    images = [captioner.preprocessor(image.data) for image in GOOD]
+    expected = captioner.encode_prepared(images)
+    difference = np.max(np.abs(other.encode_prepared(images) - expected)) / np.max(expected)
+    assert least <= difference <= most
+    [*_, graph] = other._compiled.values()
+    assert (graph.__module__ == "model_lib.onnx_encoder") == ("encoder_runtime" in setting)
 
 
 def test_metrics_and_sharing_are_as_set(toy_bundle):

@@ -127,6 +127,7 @@ SAMPLES = {
     "retry_failures": "all",
     "decode": "beam",
     "precision": "bfloat16",
+    "encoder_runtime": "tensorflow",
     "language_style": "sentence",
     "min_score": "-1.5",
     "sdk_container_image": "europe-docker.pkg.dev/p/r/w@sha256:0123abcd",

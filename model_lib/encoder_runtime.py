@@ -1,0 +1,73 @@
+"""What runs the encoder: TensorFlow in a chosen precision, or ONNX Runtime.
+
+Takes a Keras encoder; gives functions of uint8 pixels, which the captioner calls. Importing this
+module loads no network library, so that a command line can be checked at once.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, get_args
+
+from model_lib.config import EncoderRuntime, Precision
+from model_lib.errors import ConfigError
+
+if TYPE_CHECKING:
+    import keras
+
+    from model_lib.captioning_graphs import Graph
+
+
+def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None:
+    """Checks that a runtime is here and computes in a precision.
+
+    Raises:
+        ConfigError: naming what is missing, or what does not go together.
+    """
+    if runtime not in get_args(EncoderRuntime):
+        raise ConfigError(
+            f"encoder_runtime is {runtime!r}; expected one of {', '.join(get_args(EncoderRuntime))}"
+        )
+    if runtime == "tensorflow":
+        return
+    if precision != "float32":
+        raise ConfigError(
+            f"encoder_runtime {runtime} computes in float32 only, and precision is {precision}; "
+            "leave one of them out"
+        )
+    missing = [name for name in ("onnxruntime", "tf2onnx") if not importlib.util.find_spec(name)]
+    if missing:
+        raise ConfigError(
+            f"encoder_runtime is onnxruntime, and {' and '.join(missing)} cannot be imported; "
+            "install the extra: pip install 'batch-image-captioning[onnx]'"
+        )
+
+
+def make_encoder_graphs(
+    encoder: "keras.Model", runtime: EncoderRuntime, precision: Precision, threads: int
+) -> "Callable[[int], Graph]":
+    """Prepares an encoder to be run.
+
+    Args:
+        encoder: images [B,S,S,3] (0..255) -> features [B,P,C].
+        runtime: what runs it.
+        precision: of its arithmetic.
+        threads: of one call, for `onnxruntime`; TensorFlow has its own setting.
+
+    Returns:
+        A function that makes, for a number of images B, a function pixels uint8 [B,S,S,3] ->
+        [features float32 [B,P,C]].
+
+    Raises:
+        ConfigError: as `check_encoder_runtime`, and for an unknown precision.
+    """
+    from model_lib.captioning_graphs import encoder_graph
+    from model_lib.precision import in_precision
+
+    check_encoder_runtime(runtime, precision)
+    if runtime == "onnxruntime":
+        from model_lib.onnx_encoder import onnx_encoder
+
+        run = onnx_encoder(encoder, threads)
+        return lambda size: run
+    computed = in_precision(encoder, precision)
+    return lambda size: encoder_graph(computed, size)
