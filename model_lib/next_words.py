@@ -100,18 +100,26 @@ def sample(logits: Any, uniforms: Any, config: DecodeConfig) -> Any:
     """Draws words int32 [N] by inverting the cumulative distribution at `uniforms` [N].
 
     Top-k, then nucleus filtering (Holtzman et al. 2020): the likeliest words whose
-    probability together first reaches `top_p`.
+    probability together first reaches `top_p`. Words are in the vocabulary's order where nothing
+    is filtered, for sorting them takes longer than the network, else the likeliest comes first.
     """
     vocabulary_size = tf.shape(logits)[-1]
     size = tf.minimum(config.top_k, vocabulary_size) if config.top_k else vocabulary_size
-    values, words = tf.math.top_k(logits, size)
+    if config.top_k or config.top_p < 1:
+        values, words = tf.math.top_k(logits, size)
+    else:
+        values, words = logits, None
     # Differences to the likeliest word stay finite however low the temperature.
-    probs = tf.nn.softmax((values - values[..., :1]) / config.temperature)
+    best = tf.reduce_max(values, axis=-1, keepdims=True)
+    probs = tf.nn.softmax((values - best) / config.temperature)
     if config.top_p < 1:
         before = tf.cumsum(probs, axis=-1, exclusive=True)
         probs = tf.where(before < config.top_p, probs, 0.0)
     cumulative = tf.cumsum(probs, axis=-1)
     threshold = uniforms[..., tf.newaxis] * cumulative[..., -1:]
     place = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), axis=-1)
-    last = tf.reduce_sum(tf.cast(probs > 0, tf.int32), axis=-1) - 1
-    return tf.gather(words, tf.minimum(place, last), batch_dims=1)
+    # Rounding may bring the threshold to the sum of all: the last word that may follow then.
+    places = tf.range(tf.shape(probs)[-1])
+    last = tf.reduce_max(tf.where(probs > 0, places, 0), axis=-1)
+    place = tf.minimum(place, last)
+    return place if words is None else tf.gather(words, place, batch_dims=1)

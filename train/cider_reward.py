@@ -32,7 +32,7 @@ class CiderReward:
             references: for each photo its captions as ids, at least one; `<start>` and padding
                 are ignored, and so is a caption that is padding alone.
         """
-        texts = [[words for ids in photo if (words := _words(ids))] for photo in references]
+        texts = [[words for ids in photo if (words := real_words(ids))] for photo in references]
         counts = [[_ngram_counts(words) for words in photo] for photo in texts]
         self._frequency: collections.Counter[NGram] = collections.Counter()
         for photo in counts:
@@ -51,7 +51,7 @@ class CiderReward:
             float32 [B,N], 0..10.
         """
         scores = [
-            [self.score(_words(caption), int(row)) for caption in captions]
+            [self.score(real_words(caption), int(row)) for caption in captions]
             for captions, row in zip(ids.tolist(), rows.tolist(), strict=True)
         ]
         return np.asarray(scores, np.float32)
@@ -113,7 +113,7 @@ def _ngram_counts(words: Sequence[int]) -> dict[NGram, int]:
     return counts
 
 
-def _words(ids: Iterable[int]) -> list[int]:
+def real_words(ids: Iterable[int]) -> list[int]:
     """Drops `<start>` and padding and all that follows `<end>`.
 
     `[2, 7, 9, 3, 0, 0]` -> `[7, 9, 3]`.

@@ -61,6 +61,9 @@ class TrainConfig(JsonConfig):
         self_critical_ema_momentum: as `ema_momentum`, for that phase.
         self_critical_samples: captions sampled a photo.
         self_critical_temperature: of the sampling; below 1 keeps unlikely words out.
+        self_critical_f_mean_weight: of METEOR's F-mean of words beside CIDEr-D in the reward.
+        self_critical_feature_dropout: share of the features' channels that a photo loses in a
+            step, for drawing and loss alike; keeps the model from learning photos by heart.
         seed: of weights, order, views, dropout and sampling.
         decode: method of the bundle's default decoding: `greedy`, `beam` or `sample`.
         beam_width: of that decoding.
@@ -110,6 +113,8 @@ class TrainConfig(JsonConfig):
     self_critical_ema_momentum: float = 0.0
     self_critical_samples: int = 5
     self_critical_temperature: float = 0.7
+    self_critical_f_mean_weight: float = 0.0
+    self_critical_feature_dropout: float = 0.0
     seed: int = 1
     decode: Literal["greedy", "beam", "sample"] = "beam"
     beam_width: int = 3
@@ -142,6 +147,8 @@ class TrainConfig(JsonConfig):
         self._check_range("self_critical_ema_momentum", 0.0, 0.99999)
         self._check_range("self_critical_samples", 2)
         self._check_range("self_critical_temperature", 0.05, 10.0)
+        self._check_range("self_critical_f_mean_weight", 0.0)
+        self._check_range("self_critical_feature_dropout", 0.0, 0.9)
         self.model_config()
         self.decode_config()
         if self.has_encoder_file:

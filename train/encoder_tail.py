@@ -104,7 +104,7 @@ class TunedDecoder(keras.Model):
     def read_captions(self, inputs: tuple[Any, Any], training: bool | None = None) -> Any:
         """Does what `CaptionDecoder.read_captions` does, from the head's output."""
         middle, ids = inputs
-        return self.decoder.read_captions((self._features(middle), ids), training=training)
+        return self.decoder.read_captions((self.features(middle), ids), training=training)
 
     def predict_words(self, joined: Any, training: bool | None = None) -> Any:
         """Maps word states to logits."""
@@ -112,12 +112,13 @@ class TunedDecoder(keras.Model):
 
     def start(self, middle: Any) -> ImageMemory:
         """Does the work of drawing captions that is needed once an image."""
-        return self.decoder.start(self._features(middle))
+        return self.decoder.start(self.features(middle))
 
     def step(self, tokens: Any, state: Any, memory: ImageMemory) -> tuple[Any, Any]:
         """Draws one word further."""
         return self.decoder.step(tokens, state, memory)
 
-    def _features(self, middle: Any) -> Any:
+    def features(self, middle: Any) -> Any:
+        """Maps the head's output to the encoder's features [B,P,C]."""
         # training=False: batch normalisation normalises as in serving; gradients flow all the same.
         return self.tail(keras.ops.cast(middle, "float32"), training=False)

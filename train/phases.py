@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import keras
 
 from train.batches import CaptionBatches
-from train.cider_reward import CiderReward
 from train.config import DRAWN_TOKENS, TrainConfig
 from train.fitting import Phase, run_phase
+from train.rewards import make_reward
 from train.self_critical import SampleBatches, SelfCriticalTrainer
 from train.trainer import CaptionTrainer, compile_trainer, make_optimizer
 
@@ -77,16 +77,18 @@ def train_rewards(
     folder: Path,
     verbose: int,
 ) -> None:
-    """Trains on the CIDEr-D of sampled captions (self-critical training)."""
+    """Trains on the rewards of sampled captions (self-critical training)."""
     noise_shape = (config.self_critical_samples, DRAWN_TOKENS)
     batches = SampleBatches(train.features, config.batch_size, noise_shape, seed=config.seed)
     dev_batches = SampleBatches(dev.features, config.batch_size, noise_shape)
     trainer = SelfCriticalTrainer(
         decoder,
-        CiderReward(train.ids.tolist()),
-        CiderReward(dev.ids.tolist()),
+        make_reward(train.ids.tolist(), config.self_critical_f_mean_weight),
+        make_reward(dev.ids.tolist(), config.self_critical_f_mean_weight),
         *noise_shape,
         temperature=config.self_critical_temperature,
+        feature_dropout=config.self_critical_feature_dropout,
+        seed=config.seed,
     )
     ema_momentum = config.self_critical_ema_momentum
     optimizer = keras.optimizers.Adam(

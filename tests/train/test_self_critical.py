@@ -21,12 +21,14 @@ FEATURES = np.random.default_rng(4).normal(0, 1, (4, 1, 3, 5)).astype(np.float16
 NOISE = (8, 6)
 
 
-def make_trainer(reward=None, rate=0.02, temperature=1.0):
+def make_trainer(reward=None, rate=0.02, temperature=1.0, feature_dropout=0.0):
     keras.utils.set_random_seed(1)
     config = ModelConfig(encoder="toy", pixel_scaling="file", width=16, initial_state="image")
     decoder = build_decoder(config, len(TOKENIZER.words), FEATURES.shape[2:])
     reward = reward or CiderReward(IDS.tolist())
-    trainer = SelfCriticalTrainer(decoder, reward, reward, *NOISE, temperature)
+    trainer = SelfCriticalTrainer(
+        decoder, reward, reward, *NOISE, temperature, feature_dropout, seed=5
+    )
     trainer.compile(keras.optimizers.Adam(rate), jit_compile=False)
     return trainer
 
@@ -108,6 +110,37 @@ def test_the_policy_is_exactly_the_distribution_that_is_sampled_from(temperature
         expected = probs[..., place, :].sum(axis=1)
         # Counts of 2000 draws: a standard deviation is at most 22.
         np.testing.assert_allclose(drawn, expected, atol=110)
+
+
+def test_a_photo_loses_whole_channels_and_a_seed_says_which():
+    trainer = make_trainer(feature_dropout=0.25)
+    features = np.random.default_rng(0).uniform(1, 2, (50, 3, 40)).astype(np.float16)
+    found = trainer._dropped(features, np.array([1, 2])).numpy()
+    lost = (found == 0).all(axis=1)
+    assert lost.mean() == pytest.approx(0.25, abs=0.04)
+    assert len({photo.tobytes() for photo in lost}) == 50
+    kept = np.broadcast_to(~lost[:, np.newaxis], features.shape)
+    np.testing.assert_allclose(found[kept], features[kept] / 0.75, rtol=1e-3)
+    assert (found[~kept] == 0).all()
+    np.testing.assert_array_equal(trainer._dropped(features, np.array([1, 2])), found)
+    assert not np.array_equal(trainer._dropped(features, np.array([1, 3])), found)
+    np.testing.assert_array_equal(make_trainer()._dropped(features, np.array([1, 2])), features)
+
+
+def test_captions_are_drawn_from_the_features_that_are_trained_on(monkeypatch):
+    trainer = make_trainer(feature_dropout=0.5)
+    seen = []
+    draw, logits = trainer._draw, trainer._policy_logits
+    monkeypatch.setattr(trainer, "_draw", lambda f, *a: seen.append(f.numpy()) or draw(f, *a))
+    monkeypatch.setattr(
+        trainer, "_policy_logits", lambda f, *a: seen.append(f.numpy()) or logits(f, *a)
+    )
+    for _ in range(2):
+        trainer.train_step(SampleBatches(FEATURES, 4, NOISE, seed=1)[0])
+    np.testing.assert_array_equal(seen[0], seen[1])
+    np.testing.assert_array_equal(seen[2], seen[3])
+    assert not np.array_equal(seen[0] == 0, seen[2] == 0)
+    assert 0 < (seen[0] == 0).mean() < 1
 
 
 def test_the_reward_rises_on_a_toy(tmp_path):

@@ -16,7 +16,8 @@ FLAGS = (
     "--epochs 4 --learning_rate 0.05 --warmup_steps 3 --label_smoothing 0.1 --ema_momentum 0.8 "
     "--fine_tune_from pixels --fine_tune_epochs 2 --fine_tune_learning_rate 0.01 "
     "--self_critical_epochs 3 --self_critical_samples 3 --self_critical_learning_rate 0.002 "
-    "--self_critical_ema_momentum 0.5 --beam_width 2 --seed 3"
+    "--self_critical_ema_momentum 0.5 --self_critical_feature_dropout 0.2 "
+    "--self_critical_f_mean_weight 0.5 --beam_width 2 --seed 3"
 )
 
 
