@@ -39,7 +39,8 @@ An image captioner: {{ "fine-tuned" if config.fine_tune_from else "frozen" }} en
 Seed {{ config.seed }}; {{ info.provenance.train_seconds }} seconds of training on \
 {{ provenance.hardware }}, features of the encoder computed before; \
 {% if config.fine_tune_from %}the encoder's layers behind `{{ config.fine_tune_from }}` were \
-trained for {{ config.fine_tune_epochs }} epochs with the decoder; {% endif %}\
+trained with the decoder in phase 2 ({{ config.fine_tune_epochs }} epochs){% if \
+config.self_critical_epochs %} and in the self-critical phase{% endif %}; {% endif %}\
 {{ provenance.date }}; {{ provenance.versions }}. All settings stand in `bundle.json` under \
 `provenance`.
 
