@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 _PANELS = (
     ("cross-entropy a word (natural log)", "word_loss"),
     ("word accuracy", "word_accuracy"),
-    ("CIDEr-D of drawn captions (0..10)", "reward"),
+    ("reward of drawn captions", "reward"),
 )
 
 

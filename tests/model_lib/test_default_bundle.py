@@ -24,9 +24,9 @@ def test_its_metrics_are_above_what_was_asked_for():
     info = read_bundle_info(str(FOLDER))
     assert info.name == "flickr8k-small"
     assert info.decode.method == "beam"
-    assert info.metrics["CIDEr"] >= 0.58
+    assert info.metrics["CIDEr"] >= 0.60
     assert info.metrics["BLEU-4"] >= 0.225
-    assert info.metrics["METEOR"] >= 0.20
+    assert info.metrics["METEOR"] >= 0.21
     assert 1.0 < info.score_temperature < 3.0
 
 

@@ -34,7 +34,7 @@ def test_each_measure_has_a_panel_with_train_and_dev():
         {"train": [[1, 0.3], [2, 0.5]], "dev": [[1, 0.2], [2, 0.4]]},
     )
     assert reward == (
-        "CIDEr-D of drawn captions (0..10)",
+        "reward of drawn captions",
         {"train": [[3, 0.5], [4, 0.6]], "dev": [[3, 0.4], [4, 0.45]]},
     )
 

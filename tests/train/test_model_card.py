@@ -149,5 +149,5 @@ def test_a_fine_tuned_encoder_is_called_so():
     assert "An image captioner: fine-tuned encoder `toy.keras` at 32x32 pixels" in card
     assert (
         "features of the encoder computed before; the encoder's layers behind `pixels` were "
-        "trained for 3 epochs with the decoder; 2026-01-02;" in card
+        "trained with the decoder in phase 2 (3 epochs); 2026-01-02;" in card
     )
