@@ -100,8 +100,8 @@ def sample(logits: Any, uniforms: Any, config: DecodeConfig) -> Any:
     """Draws words int32 [N] by inverting the cumulative distribution at `uniforms` [N].
 
     Top-k, then nucleus filtering (Holtzman et al. 2020): the likeliest words whose
-    probability together first reaches `top_p`. Words are in the vocabulary's order where nothing
-    is filtered, for sorting them takes longer than the network, else the likeliest comes first.
+    probability together first reaches `top_p`. Where nothing is filtered nothing is sorted:
+    words stay in the vocabulary's order.
     """
     vocabulary_size = tf.shape(logits)[-1]
     size = tf.minimum(config.top_k, vocabulary_size) if config.top_k else vocabulary_size

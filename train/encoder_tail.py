@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from model_lib.decoder import CaptionDecoder, ImageMemory
+from model_lib.decoder import CaptionDecoder
 from model_lib.errors import EncoderError
 
 
@@ -91,7 +91,8 @@ def _has_layer(model: keras.Model, name: str) -> bool:
 class TunedDecoder(keras.Model):
     """A decoder that reads the head's output: the tail, then the decoder, trained together.
 
-    It stands where a `CaptionDecoder` stands in training.
+    It stands where a `CaptionDecoder` stands in training by cross-entropy; self-critical training
+    takes the two parts.
     """
 
     def __init__(self, tail: keras.Model, decoder: CaptionDecoder) -> None:
@@ -109,14 +110,6 @@ class TunedDecoder(keras.Model):
     def predict_words(self, joined: Any, training: bool | None = None) -> Any:
         """Maps word states to logits."""
         return self.decoder.predict_words(joined, training)
-
-    def start(self, middle: Any) -> ImageMemory:
-        """Does the work of drawing captions that is needed once an image."""
-        return self.decoder.start(self.features(middle))
-
-    def step(self, tokens: Any, state: Any, memory: ImageMemory) -> tuple[Any, Any]:
-        """Draws one word further."""
-        return self.decoder.step(tokens, state, memory)
 
     def features(self, middle: Any) -> Any:
         """Maps the head's output to the encoder's features [B,P,C]."""
