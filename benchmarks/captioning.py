@@ -44,10 +44,11 @@ def stack(images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
 
 
 def encode_run(captioner: Captioner, images: Sequence[PreparedImage], batch_size: int) -> Run:
-    """Returns a run of the captioner's own encoder, as the captioner runs it."""
+    """Returns a run of the captioner's own encoder, which writes to the same memory each time."""
+    features = captioner.encode_prepared(images, batch_size)
 
     def run() -> None:
-        captioner.encode_prepared(images, batch_size)
+        captioner.encode_prepared(images, batch_size, out=features)
 
     return run
 

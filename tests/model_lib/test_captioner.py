@@ -196,6 +196,9 @@ def test_features_are_the_encoder_s(captioner: Captioner, photos: list[bytes]) -
     for batch_size in (3, 64):
         features = captioner.encode_prepared(prepared, batch_size)
         np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    room = np.empty_like(features)
+    assert captioner.encode_prepared(prepared, 3, out=room) is room
+    np.testing.assert_array_equal(room, captioner.encode_prepared(prepared, 3))
     with pytest.raises(ConfigError, match="batch_size is 0; expected at least 1"):
         captioner.encode_prepared(prepared, 0)
 

@@ -1,14 +1,15 @@
 """The encoder in ONNX Runtime, against TensorFlow, and what is refused."""
 
 import importlib.util
+from typing import Any
 
 import numpy as np
 import pytest
 
 from model_lib.bundle import load_bundle
 from model_lib.captioner import Captioner
-from model_lib.config import DecodeConfig
-from model_lib.encoder_runtime import check_encoder_runtime, make_encoder_graphs
+from model_lib.config import DecodeConfig, EncoderRuntime
+from model_lib.encoder_runtime import check_encoder_runtime, make_encoder
 from model_lib.errors import ConfigError
 
 DECODES = [
@@ -18,15 +19,38 @@ DECODES = [
 ]
 
 
+@pytest.mark.parametrize("runtime", ["tensorflow", "onnxruntime"])
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_features_are_tensorflow_s(captioner: Captioner, count: int) -> None:
-    pixels = np.random.default_rng(count).integers(
-        256, size=(count, *captioner.encoder.input_shape[1:]), dtype=np.uint8
-    )
-    [expected] = make_encoder_graphs(captioner.encoder, "tensorflow", "float32", 1)(count)(pixels)
-    [found] = make_encoder_graphs(captioner.encoder, "onnxruntime", "float32", 1)(count)(pixels)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+def test_features_are_the_keras_encoder_s(
+    captioner: Captioner, runtime: EncoderRuntime, count: int
+) -> None:
+    pixels = _pixels(captioner, count)
+    expected = captioner.encoder(pixels.astype(np.float32), training=False)
+    room = np.full((7, *captioner.encoder.output_shape[1:]), np.nan, np.float32)
+    make_encoder(captioner.encoder, runtime, "float32", 1)(5)(pixels, room[1 : 1 + count])
+    np.testing.assert_allclose(room[1 : 1 + count], expected, rtol=1e-4, atol=1e-5)
+    assert np.isnan(room[0]).all()
+    assert np.isnan(room[1 + count :]).all()
+
+
+def test_onnxruntime_is_given_whole_memory_of_its_types(captioner: Captioner) -> None:
+    encode = make_encoder(captioner.encoder, "onnxruntime", "float32", 1)(2)
+    pixels = _pixels(captioner, 4)
+    room = np.zeros((4, *captioner.encoder.output_shape[1:]), np.float32)
+    for some, features, message in (
+        (pixels[::2], room[:2], r"pixels is uint8 with strides .*; expected uint8 without gaps"),
+        (pixels[:2].astype(np.int16), room[:2], "pixels is int16 with .*; expected uint8 without"),
+        (pixels[:2], room[::2], "features is float32 with .*; expected float32 without gaps"),
+        (pixels[:2], room[:2].astype(np.float64), "features is float64 with .*; expected float32"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            encode(some, features)
+    assert not room.any()
+
+
+def _pixels(captioner: Captioner, count: int) -> np.ndarray[Any, Any]:
+    shape = (count, *captioner.encoder.input_shape[1:])
+    return np.random.default_rng(count).integers(256, size=shape, dtype=np.uint8)
 
 
 @pytest.mark.parametrize("decode", DECODES, ids=lambda decode: decode.method)
