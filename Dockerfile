@@ -2,6 +2,8 @@
 #
 #   docker build --tag WORKER_IMAGE .
 #   docker build --tag WORKER_IMAGE --build-arg TENSORFLOW=tensorflow .    without CUDA: no GPU
+#   docker build --tag WORKER_IMAGE --build-arg TENSORFLOW=tensorflow --build-arg EXTRAS=gcp,aws,onnx .
+#                                                   with it, for --encoder_runtime onnxruntime
 #
 # Whoever starts a job needs the same Beam and Python version as the workers.
 ARG BEAM_VERSION=2.77.0
@@ -11,6 +13,7 @@ FROM apache/beam_python${PYTHON_VERSION}_sdk:${BEAM_VERSION} AS harness
 
 FROM python:${PYTHON_VERSION}-slim-bookworm AS packages
 ARG TENSORFLOW=tensorflow[and-cuda]
+ARG EXTRAS=gcp,aws
 WORKDIR /src
 # What is slow to install and seldom changes comes first: its layer is kept.
 COPY deploy/constraints.txt deploy/constraints.txt
@@ -22,7 +25,7 @@ COPY beam_jobs beam_jobs
 COPY train train
 RUN PYTHONPATH=/packages/lib/python3.11/site-packages \
     pip install --no-cache-dir --prefix=/packages --constraint deploy/constraints.txt \
-      ".[gcp,aws]"
+      ".[${EXTRAS}]"
 
 FROM python:${PYTHON_VERSION}-slim-bookworm
 COPY --from=harness /opt/apache/beam /opt/apache/beam

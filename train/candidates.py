@@ -14,7 +14,7 @@ from typing import Any
 from model_lib.bundle import load_bundle
 from model_lib.bundle_info import HASHED_FILES, INFO_FILE
 from model_lib.captioner import Captioner
-from model_lib.config import DecodeConfig
+from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from train.building import BUNDLE_FOLDER
 from train.datasets import CaptionDataset
 from train.predictions import Prediction, predict, write_predictions
@@ -79,6 +79,8 @@ def bundle_candidate(
     *,
     settings: Callable[[DecodeConfig], DecodeConfig],
     batch_size: int,
+    precision: Precision,
+    encoder_runtime: EncoderRuntime,
 ) -> Candidate:
     """Captions a data set with a bundle, after a batch that is not timed.
 
@@ -89,6 +91,8 @@ def bundle_candidate(
         path: JSON-lines file for the captions.
         settings: makes the decode settings from the bundle's.
         batch_size: photos in one run of the model.
+        precision: of the encoder's arithmetic.
+        encoder_runtime: what runs the encoder.
 
     Returns:
         The captions, and of the model its name, settings, size, parameters and speed.
@@ -96,7 +100,7 @@ def bundle_candidate(
     Raises:
         CaptioningError: for a bundle, a setting or a photo that is wrong.
     """
-    captioner = load_bundle(bundle)
+    captioner = load_bundle(bundle, precision=precision, encoder_runtime=encoder_runtime)
     decode = settings(captioner.info.decode)
     next(predict(captioner, dataset, decode, batch_size))  # compiles the model
     predictions, secs = _predict(captioner, dataset, decode, batch_size, path, label)
@@ -112,6 +116,8 @@ def bundle_candidate(
             "decoder": captioner.decoder.count_params(),
         },
         "decode": decode.to_dict(),
+        "precision": precision,
+        "encoder_runtime": encoder_runtime,
         "predictions": str(path),
         "captioning_secs": round(secs, 6),
         "images_per_sec": round(len(predictions) / secs, 3),

@@ -7,8 +7,10 @@ wrong.
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import get_args
 
-from model_lib.config import DecodeConfig
+from model_lib.config import DecodeConfig, EncoderRuntime, Precision
+from model_lib.encoder_runtime import check_encoder_runtime
 from model_lib.errors import ConfigError
 from train import console
 from train.arguments import DECODE_FLAGS, ArgumentParser, add_config_flags
@@ -30,6 +32,8 @@ examples:
 
 exit codes: 0 done; 2 the command line, the bundle or the data is wrong.
 """
+# Say how a bundle is run, and have no effect on captions that were saved.
+_MODEL_FLAGS = ("batch_size", "precision", "encoder_runtime")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -104,7 +108,10 @@ def check(arguments: argparse.Namespace) -> None:
     if arguments.references is not None:
         _check_references(arguments)
     if arguments.predictions_from is not None and not arguments.bundles:
-        _refuse(arguments, ["batch_size", "predictions", *_decode_flags()], "--predictions_from")
+        _refuse(arguments, [*_MODEL_FLAGS, "predictions", *_decode_flags()], "--predictions_from")
+    check_encoder_runtime(
+        arguments.encoder_runtime or "tensorflow", arguments.precision or "float32"
+    )
     if arguments.html is None and arguments.html_photos is not None:
         raise ConfigError("--html_photos has no effect without --html; give both")
     several = len(arguments.bundles) + len(arguments.predictions_from or []) > 1
@@ -147,6 +154,16 @@ def _add_model_flags(parser: ArgumentParser) -> None:
         type=console.positive,
         metavar="N",
         help="photos in one run of the model; no effect on captions (default: 32)",
+    )
+    model.add_argument(
+        "--precision",
+        choices=get_args(Precision),
+        help="of the encoder's arithmetic, as in caption-images (default: float32)",
+    )
+    model.add_argument(
+        "--encoder_runtime",
+        choices=get_args(EncoderRuntime),
+        help="what runs the encoder, as in caption-images (default: tensorflow)",
     )
     decode = parser.add_argument_group("Captions (what is left out is as each bundle says)")
     add_config_flags(decode, DecodeConfig, DECODE_FLAGS)

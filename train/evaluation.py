@@ -140,6 +140,8 @@ def _candidates(
                 Path(arguments.predictions or path),
                 settings=functools.partial(decode_from_flags, arguments),
                 batch_size=arguments.batch_size or _BATCH_SIZE,
+                precision=arguments.precision or "float32",
+                encoder_runtime=arguments.encoder_runtime or "tensorflow",
             )
         )
     return [*made, *files]

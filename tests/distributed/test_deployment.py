@@ -73,7 +73,9 @@ def test_the_package_is_built_from_all_that_setup_names():
 def test_versions_are_pinned_to_what_setup_allows():
     pins = constraints()
     given = setup_arguments()
-    wanted = given["install_requires"] + given["extras_require"]["gcp"]
+    extras = given["extras_require"]
+    assert arguments(DOCKERFILES[0])["EXTRAS"] == "gcp,aws"
+    wanted = given["install_requires"] + extras["gcp"] + extras["aws"] + extras["onnx"]
     for requirement in map(Requirement, wanted):
         assert requirement.specifier.contains(pins[requirement.name]), requirement
     assert arguments(DOCKERFILES[0])["BEAM_VERSION"] == pins["apache-beam"]

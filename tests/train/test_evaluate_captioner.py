@@ -114,6 +114,28 @@ def test_flags_take_effect(bundle, data, tmp_path):
     assert read(output)["counts"]["images"] == 2
 
 
+@pytest.mark.parametrize(
+    ("flags", "precision", "runtime"),
+    [
+        ([], "float32", "tensorflow"),
+        (["--precision", "bfloat16"], "bfloat16", "tensorflow"),
+        (["--encoder_runtime", "onnxruntime"], "float32", "onnxruntime"),
+    ],
+)
+def test_the_encoder_runs_as_the_flags_say(bundle, data, tmp_path, flags, precision, runtime):
+    output = tmp_path / "eval.json"
+    assert main([*data, bundle, "--output", str(output), "--no_java", *flags]) == 0
+    results = read(output)
+    assert (results["precision"], results["encoder_runtime"]) == (precision, runtime)
+    folder = Path(data[1], "images")
+    captioner = load_bundle(bundle, precision=precision, encoder_runtime=runtime)
+    expected = captioner.caption_bytes([(folder / name).read_bytes() for name in DEV])
+    rows = map(json.loads, (tmp_path / "eval.predictions.jsonl").read_text().splitlines())
+    assert {row["image_id"]: row["candidates"][0]["score"] for row in rows} == pytest.approx(
+        {name: found[0].score for name, found in zip(DEV, expected, strict=True)}, abs=1e-6
+    )
+
+
 def test_saved_captions_are_scored_without_the_model(data, saved, tmp_path, capsys):
     path, captions = saved
     output = tmp_path / "eval.json"
@@ -173,6 +195,23 @@ def test_ids_that_differ_are_listed_and_nothing_is_written(data, tmp_path, capsy
         (
             ["a", "b", "--data", "d", "--output", "o", "--reliability", "r.png"],
             "--reliability draws the scores of one bundle",
+        ),
+        (
+            ["--data", "d", "--output", "o", "--predictions_from", "p", "--precision", "float16"],
+            "--precision has no effect with --predictions_from",
+        ),
+        (
+            [
+                "--data",
+                "d",
+                "--output",
+                "o",
+                "--precision",
+                "float16",
+                "--encoder_runtime",
+                "onnxruntime",
+            ],
+            "encoder_runtime onnxruntime computes in float32 only, and precision is float16",
         ),
         (["--data", "nowhere", "--output", "o", "--no_java"], "nowhere: no such folder"),
     ],
