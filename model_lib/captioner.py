@@ -24,7 +24,7 @@ from model_lib.bundle_info import BundleInfo
 from model_lib.captioning_graphs import Graph, decoder_graph
 from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from model_lib.decoder import CaptionDecoder
-from model_lib.encoder_runtime import EncodeInto, make_encoder
+from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
@@ -131,8 +131,7 @@ class Captioner:
         decode = decode or self.info.decode
 
         def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
-            features = self._features_for(part)
-            self._encode(part, features, batch_size)
+            features = self._encode(part, batch_size)
             outputs = self._decoder_graph(decode)(features, _uniforms_of(part, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
             return [self._captions_of(found, row) for row in range(len(part))]
@@ -160,28 +159,38 @@ class Captioner:
             ConfigError: for a batch size below 1.
         """
         _check_batch_size(batch_size)
-        features = self._features_for(images) if out is None else out
+        features = self._room(len(images)) if out is None else out
 
         def encode(part: Sequence[int]) -> None:
             rows = slice(part[0], part[-1] + 1)
-            self._encode(images[rows], features[rows], batch_size)
+            self._encode(images[rows], batch_size, features[rows])
 
         self._streams.map(encode, range(len(images)), batch_size)
         return features
 
-    def _features_for(self, images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
-        """Returns room for the features float32 [B,P,C] of images."""
-        return np.empty((len(images), *self.encoder.output_shape[1:]), np.float32)
+    def _room(self, count: int) -> np.ndarray[Any, Any]:
+        """Returns memory for the features float32 [B,P,C] of images."""
+        return np.empty((count, *self.encoder.output_shape[1:]), np.float32)
 
     def _encode(
-        self, images: Sequence[PreparedImage], features: np.ndarray[Any, Any], batch_size: int
-    ) -> None:
-        """Writes the features float32 [B,P,C] of images, a few at a time."""
+        self,
+        images: Sequence[PreparedImage],
+        batch_size: int,
+        out: np.ndarray[Any, Any] | None = None,
+    ) -> Any:
+        """Returns the features float32 [B,P,C] of images, in `out` where it is given.
+
+        A GPU encodes them in one call, and they stay in its memory.
+        """
         size = min(batch_size, self._encoder_batch or batch_size)
         encode = self._encoder_of(size)
+        if len(images) <= size:
+            return encode(_stack(images), out)
+        features = self._room(len(images)) if out is None else out
         for start in range(0, len(images), size):
             rows = slice(start, start + size)
-            encode(np.stack([image.pixels for image in images[rows]]), features[rows])
+            encode(_stack(images[rows]), features[rows])
+        return features
 
     def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
         """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
@@ -201,9 +210,9 @@ class Captioner:
             finished=bool(found.finished[row, place]),
         )
 
-    def _encoder_of(self, size: int) -> EncodeInto:
+    def _encoder_of(self, size: int) -> Encode:
         """Returns the encoder for up to a number of images, made once."""
-        encode: EncodeInto = self._once(size, lambda: self._make_encoder(size))
+        encode: Encode = self._once(size, lambda: self._make_encoder(size))
         return encode
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
@@ -225,6 +234,10 @@ class Captioner:
 def _check_batch_size(batch_size: int) -> None:
     if batch_size < 1:
         raise ConfigError(f"batch_size is {batch_size}; expected at least 1")
+
+
+def _stack(images: Sequence[PreparedImage]) -> np.ndarray[Any, Any]:
+    return np.stack([image.pixels for image in images])
 
 
 def _uniforms_of(images: Sequence[PreparedImage], decode: DecodeConfig) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ Legend: B images of a call, S image side in pixels, P positions of the feature m
 
 import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 import numpy as np
 
@@ -20,9 +20,23 @@ if TYPE_CHECKING:
 
     from model_lib.captioning_graphs import Graph
 
-# Encodes pixels uint8 [B,S,S,3] and writes their features to an array float32 [B,P,C]; both are
-# whole pieces of memory. It may be called from several threads.
-EncodeInto = Callable[["np.ndarray[Any, Any]", "np.ndarray[Any, Any]"], None]
+
+class Encode(Protocol):
+    """An encoder, ready to be called from several threads."""
+
+    def __call__(
+        self, pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None
+    ) -> Any:
+        """Encodes images.
+
+        Args:
+            pixels: uint8 [B,S,S,3], without gaps.
+            out: float32 [B,P,C] to write to, without gaps.
+
+        Returns:
+            Features float32 [B,P,C]: `out` where it is given, else an array or tensor of the
+            runtime's own, on its own device.
+        """
 
 
 def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None:
@@ -52,7 +66,7 @@ def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None
 
 def make_encoder(
     encoder: "keras.Model", runtime: EncoderRuntime, precision: Precision, threads: int
-) -> Callable[[int], EncodeInto]:
+) -> Callable[[int], Encode]:
     """Prepares an encoder to be run.
 
     Args:
@@ -79,22 +93,30 @@ def make_encoder(
     return lambda size: _filled_up(_writing(encoder_graph(computed, size)), size)
 
 
-def _writing(graph: "Graph") -> EncodeInto:
-    def encode_into(pixels: "np.ndarray[Any, Any]", features: "np.ndarray[Any, Any]") -> None:
-        [features[...]] = graph(pixels)
+def _writing(graph: "Graph") -> Encode:
+    def encode(pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None) -> Any:
+        [features] = graph(pixels)
+        return features if out is None else _copied(features, out)
 
-    return encode_into
+    return encode
 
 
-def _filled_up(encode_into: EncodeInto, size: int) -> EncodeInto:
+def _filled_up(encode: Encode, size: int) -> Encode:
     """Adds black images to calls of fewer than an encoder was compiled for."""
 
-    def encode_up_to(pixels: "np.ndarray[Any, Any]", features: "np.ndarray[Any, Any]") -> None:
+    def encode_up_to(
+        pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None
+    ) -> Any:
         missing = size - len(pixels)
         if not missing:
-            return encode_into(pixels, features)
-        room = np.empty((size, *features.shape[1:]), features.dtype)
-        encode_into(np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)]), room)
-        features[...] = room[: len(pixels)]
+            return encode(pixels, out)
+        filled = np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)])
+        features = encode(filled)[: len(pixels)]
+        return features if out is None else _copied(features, out)
 
     return encode_up_to
+
+
+def _copied(features: Any, out: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    out[...] = features
+    return out

@@ -12,13 +12,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model_lib.encoder_runtime import EncodeInto
+from model_lib.encoder_runtime import Encode
 
 # Of ONNX's operators; every onnxruntime that the extra allows knows it.
 _OPSET = 17
 
 
-def onnx_encoder(encoder: keras.Model, size: int, threads: int) -> EncodeInto:
+def onnx_encoder(encoder: keras.Model, size: int, threads: int) -> Encode:
     """Converts an encoder.
 
     Args:
@@ -47,16 +47,19 @@ def onnx_encoder(encoder: keras.Model, size: int, threads: int) -> EncodeInto:
     )
 
     [output] = session.get_outputs()
+    shape = (size, *encoder.output_shape[1:])
 
-    def encode_into(pixels: np.ndarray[Any, Any], features: np.ndarray[Any, Any]) -> None:
+    def run(pixels: np.ndarray[Any, Any], out: np.ndarray[Any, Any] | None = None) -> Any:
+        features = np.empty(shape, np.float32) if out is None else out
         # Binding tells only addresses: both must be whole pieces of memory, of these types.
         check_arrays(pixels, features)
         binding = session.io_binding()
         binding.bind_input("pixels", "cpu", 0, np.uint8, pixels.shape, pixels.ctypes.data)
         binding.bind_output(output.name, "cpu", 0, np.float32, features.shape, features.ctypes.data)
         session.run_with_iobinding(binding)
+        return features
 
-    return encode_into
+    return run
 
 
 def check_arrays(pixels: np.ndarray[Any, Any], features: np.ndarray[Any, Any]) -> None:

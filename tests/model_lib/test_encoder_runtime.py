@@ -27,7 +27,9 @@ def test_features_are_the_keras_encoder_s(
     pixels = _pixels(captioner, count)
     expected = captioner.encoder(pixels.astype(np.float32), training=False)
     room = np.full((7, *captioner.encoder.output_shape[1:]), np.nan, np.float32)
-    make_encoder(captioner.encoder, runtime, "float32", 1)(5)(pixels, room[1 : 1 + count])
+    encode = make_encoder(captioner.encoder, runtime, "float32", 1)(5)
+    assert encode(pixels, room[1 : 1 + count]).base is room
+    np.testing.assert_array_equal(encode(pixels), room[1 : 1 + count])
     np.testing.assert_allclose(room[1 : 1 + count], expected, rtol=1e-4, atol=1e-5)
     assert np.isnan(room[0]).all()
     assert np.isnan(room[1 + count :]).all()
