@@ -2,7 +2,8 @@
 
 python -m benchmarks.all          everything, into docs/performance.json and .md
 python -m benchmarks.throughput   encoder, captioner and whole job
-python -m benchmarks.peers        ONNX Runtime, the course's loop, Beam's stock way, Keras
+python -m benchmarks.encoders     the encoder in ONNX Runtime, inside the captioner and alone
+python -m benchmarks.peers        the course's loop, Beam's stock way, Keras
 python -m benchmarks.growth       time an image and memory as the input grows
 python -m benchmarks.startup      process start to first caption
 python -m benchmarks.workers      two worker processes against two threads

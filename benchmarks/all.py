@@ -21,6 +21,7 @@ from benchmarks.settings import ROOT
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "throughput": ("--images", "1024", "--job_images", "5000"),
+    "encoders": (),
     "peers": ("--images", "1024"),
     "startup": (),
     "workers": ("--images", "2048"),
@@ -29,6 +30,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 QUICK: Mapping[str, tuple[str, ...]] = {
     "throughput": ("--images", "256", "--job_images", "1024", "--rounds", "3"),
+    "encoders": ("--images", "128", "--rounds", "3"),
     "peers": (
         *("--images", "512", "--rounds", "3", "--course_images", "8"),
         *("--stock_images", "64", "--inception_images", "32"),

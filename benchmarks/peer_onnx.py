@@ -1,4 +1,4 @@
-"""ONNX Runtime on the captioner's encoder: the same weights, the same uint8 pixels.
+"""ONNX Runtime on the captioner's encoder: the same weights, the same decoded images.
 
 Needs the extra `bench` (onnxruntime, tf2onnx). The graph is made with variables folded into
 constants and optimised in full. It runs as fast as it can: with a thread for each core in one
@@ -7,51 +7,56 @@ call, or with calls of one thread side by side.
 
 import concurrent.futures
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.captioning import stack
 from benchmarks.timing import Run
 from model_lib.captioner import Captioner
+from model_lib.preprocessing import PreparedImage
 
 OPSET = 17
 CORES = os.cpu_count() or 1
 SMALL_BATCH = 4
 
 
-def encode_runs(captioner: Captioner, pixels: Any, batch_size: int) -> dict[str, Run]:
-    """Returns runs of the encoder over uint8 pixels [N,S,S,3], one for each way to run it.
+def encode_runs(
+    captioner: Captioner, images: Sequence[PreparedImage], batch_size: int
+) -> dict[str, Run]:
+    """Returns runs of the encoder over images, one for each way to run it.
 
     Args:
         captioner: whose encoder it is.
-        pixels: of all images.
+        images: decoded; each run stacks them to batches, as whoever decodes images must.
         batch_size: of the captioner.
     """
     small = min(SMALL_BATCH, batch_size)
     plans = {(small, CORES), (batch_size, CORES), (small, 1), (min(2, batch_size), 1)}
     return {
         f"ONNX Runtime, {size} images, {threads} threads": _run(
-            encode_function(captioner, size, threads), pixels, size, CORES // threads
+            encode_function(captioner, size, threads), images, size, CORES // threads
         )
         for size, threads in sorted(plans)
     }
 
 
-def _run(encode: Callable[[Any], Any], pixels: Any, size: int, side_by_side: int) -> Run:
+def _run(
+    encode: Callable[[Any], Any], images: Sequence[PreparedImage], size: int, side_by_side: int
+) -> Run:
     pool = concurrent.futures.ThreadPoolExecutor(side_by_side)
+    # Whole batches; what is left over is left out.
+    starts = range(0, len(images) - size + 1, size)
+
+    def encode_from(start: int) -> Any:
+        return encode(stack(images[start : start + size]))
 
     def run() -> None:
-        list(pool.map(encode, _batches(pixels, size)))
+        list(pool.map(encode_from, starts))
 
     return run
-
-
-def _batches(pixels: Any, size: int) -> Iterator[Any]:
-    """Yields whole batches; what is left over is left out."""
-    for start in range(0, len(pixels) - size + 1, size):
-        yield pixels[start : start + size]
 
 
 def encode_function(

@@ -2,9 +2,8 @@
 
     python -m benchmarks.peers
 
-ONNX Runtime on the same encoder; the loop of Google's course; Beam's stock way of inference; Keras
-`predict` of InceptionResNetV2 (random weights) against a captioner with it. Needs the extra
-`bench` for ONNX Runtime.
+The loop of Google's course; Beam's stock way of inference; Keras `predict` of InceptionResNetV2
+(random weights) against a captioner with it. Needs the extra `bench`.
 """
 
 import dataclasses
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import captioning, jobs, peer_beam, peer_onnx
+from benchmarks import captioning, jobs, peer_beam
 from benchmarks.peer_course import CourseLoop
 from benchmarks.results import Report, Row, make_report, publish
 from benchmarks.settings import Settings, link_photos, make_parser, settings_from, write_jpegs
@@ -26,7 +25,6 @@ from model_lib.bundle import load_bundle
 from model_lib.captioner import Captioner
 from model_lib.decoder import build_decoder
 from model_lib.encoder import build_encoder
-from model_lib.preprocessing import PreparedImage
 
 INCEPTION_SIDE = 299
 
@@ -76,9 +74,7 @@ def measure(
     captioner = load_bundle(settings.bundle)
     side = captioner.info.preprocess.image_size
     photos = write_jpegs(settings.photos, work / "photos", settings.images, side, side)
-    encoders, note = _encoder_runs(captioner, settings)
     runs = {
-        **encoders,
         **_job_runs(settings, photos, work),
         **_course_runs(captioner, photos, peers.course_images),
         **_stock_runs(settings, peers, photos, work),
@@ -87,35 +83,7 @@ def measure(
     found = _speeds(measure_in_turn(runs, settings.rounds), settings, peers)
     medians = {name: median(values) for name, values in found.items()}
     shown = {**settings.shown(), **dataclasses.asdict(peers)}
-    return make_report("peers", _rows(found, note), shown, medians, argv)
-
-
-def _encoder_runs(captioner: Captioner, settings: Settings) -> tuple[dict[str, Run], str]:
-    """Returns runs of the encoder here and in ONNX Runtime, and how far their features differ."""
-    images = captioning.prepare(captioner, settings)
-    pixels = captioning.stack(images)
-    runs = {
-        "encoder": captioning.encode_run(captioner, images, settings.batch_size),
-        **_runtime_runs(captioner, images, settings),
-        **peer_onnx.encode_runs(captioner, pixels, settings.batch_size),
-    }
-    some = settings.batch_size
-    theirs = peer_onnx.encode_function(captioner, some)(pixels[:some])
-    difference = peer_onnx.largest_difference(captioner.encode_prepared(images[:some]), theirs)
-    return runs, f"its fastest way; features differ by {difference:.0e} of the largest"
-
-
-def _runtime_runs(
-    captioner: Captioner, images: Sequence[PreparedImage], settings: Settings
-) -> dict[str, Run]:
-    """Returns runs of encoder and captioner with `--encoder_runtime onnxruntime`, and without."""
-    faster = load_bundle(settings.bundle, encoder_runtime="onnxruntime")
-    decode, size = captioning.greedy(captioner), settings.batch_size
-    return {
-        "encoder, onnxruntime": captioning.encode_run(faster, images, size),
-        "captioner": captioning.caption_run(captioner, images, decode, size),
-        "captioner, onnxruntime": captioning.caption_run(faster, images, decode, size),
-    }
+    return make_report("peers", _rows(found), shown, medians, argv)
 
 
 def _job_runs(settings: Settings, photos: Path, work: Path) -> dict[str, Run]:
@@ -201,10 +169,7 @@ def _speeds(
     """Returns images a second of each run and round; pipelines without their start."""
     job = jobs.without_start(seconds["job"], seconds["start"])
     stock = jobs.without_start(seconds["stock"], seconds["stock start"])
-    onnx = min((s for name, s in seconds.items() if name.startswith("ONNX")), key=median)
-    here = ("encoder", "encoder, onnxruntime", "captioner", "captioner, onnxruntime")
     counts = {
-        **dict.fromkeys(here, settings.images),
         "course": peers.course_images,
         "course, vocabulary kept": peers.course_images,
         "Inception predict": peers.inception_images,
@@ -213,35 +178,13 @@ def _speeds(
     }
     return {
         **{name: rates(count, seconds[name]) for name, count in counts.items()},
-        "ONNX Runtime": rates(settings.images, onnx),
         "job": rates(settings.images - settings.batch_size, job),
         "stock": rates(peers.stock_images, stock),
     }
 
 
-def _rows(found: Mapping[str, list[float]], note: str) -> list[Row]:
+def _rows(found: Mapping[str, list[float]]) -> list[Row]:
     table = [
-        (
-            "onnx",
-            "encoder inside the captioner, `--encoder_runtime onnxruntime` / ONNX Runtime",
-            "encoder, onnxruntime",
-            "ONNX Runtime",
-            1.0,
-        ),
-        (
-            "onnx_tensorflow",
-            "encoder inside the captioner, in TensorFlow (the default) / ONNX Runtime",
-            "encoder",
-            "ONNX Runtime",
-            None,
-        ),
-        (
-            "onnx_captioner",
-            "captioner, `--encoder_runtime onnxruntime` / the default, greedy",
-            "captioner, onnxruntime",
-            "captioner",
-            None,
-        ),
         ("course", "whole job / the course's loop", "job", "course", 15.0),
         (
             "course_kept",
@@ -267,14 +210,7 @@ def _rows(found: Mapping[str, list[float]], note: str) -> list[Row]:
         ),
     ]
     return [
-        Row(
-            key,
-            what,
-            paired_ratios(found[left], found[right]),
-            "ratio",
-            target,
-            note=note if key == "onnx" else "",
-        )
+        Row(key, what, paired_ratios(found[left], found[right]), "ratio", target)
         for key, what, left, right, target in table
     ]
 

@@ -150,7 +150,7 @@ class Captioner:
         Args:
             images: at least one.
             batch_size: images in one run of the network.
-            out: float32 [B,P,C] to write to, without gaps; new memory where it is left out.
+            out: float32 [B,P,C] to write to; new memory where it is left out.
 
         Returns:
             The encoder's features float32 [B,P,C], in `out` where it is given.
@@ -165,7 +165,8 @@ class Captioner:
             rows = slice(part[0], part[-1] + 1)
             self._encode(images[rows], batch_size, features[rows])
 
-        self._streams.map(encode, range(len(images)), batch_size)
+        # As few at a time as the encoder takes, so that no core waits long for the last ones.
+        self._streams.map(encode, range(len(images)), self._encoded_at_once(batch_size))
         return features
 
     def _room(self, count: int) -> np.ndarray[Any, Any]:
@@ -182,14 +183,14 @@ class Captioner:
 
         A GPU encodes them in one call, and they stay in its memory.
         """
-        size = min(batch_size, self._encoder_batch or batch_size)
+        size = self._encoded_at_once(batch_size)
         encode = self._encoder_of(size)
-        if len(images) <= size:
-            return encode(_stack(images), out)
+        if out is None and len(images) <= size:
+            return encode(_stack(images))
         features = self._room(len(images)) if out is None else out
         for start in range(0, len(images), size):
             rows = slice(start, start + size)
-            encode(_stack(images[rows]), features[rows])
+            features[rows] = encode(_stack(images[rows]))
         return features
 
     def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
@@ -209,6 +210,9 @@ class Captioner:
             num_tokens=num_tokens,
             finished=bool(found.finished[row, place]),
         )
+
+    def _encoded_at_once(self, batch_size: int) -> int:
+        return min(batch_size, self._encoder_batch or batch_size)
 
     def _encoder_of(self, size: int) -> Encode:
         """Returns the encoder for up to a number of images, made once."""

@@ -8,7 +8,7 @@ Legend: B images of a call, S image side in pixels, P positions of the feature m
 
 import importlib.util
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -21,22 +21,9 @@ if TYPE_CHECKING:
     from model_lib.captioning_graphs import Graph
 
 
-class Encode(Protocol):
-    """An encoder, ready to be called from several threads."""
-
-    def __call__(
-        self, pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None
-    ) -> Any:
-        """Encodes images.
-
-        Args:
-            pixels: uint8 [B,S,S,3], without gaps.
-            out: float32 [B,P,C] to write to, without gaps.
-
-        Returns:
-            Features float32 [B,P,C]: `out` where it is given, else an array or tensor of the
-            runtime's own, on its own device.
-        """
+# Pixels uint8 [B,S,S,3] -> features float32 [B,P,C], an array or tensor on the runtime's own
+# device. It may be called from several threads.
+Encode = Callable[["np.ndarray[Any, Any]"], Any]
 
 
 def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None:
@@ -90,33 +77,17 @@ def make_encoder(
 
         return lambda size: _filled_up(onnx_encoder(encoder, size, threads), size)
     computed = in_precision(encoder, precision)
-    return lambda size: _filled_up(_writing(encoder_graph(computed, size)), size)
+    return lambda size: _filled_up(encoder_graph(computed, size), size)
 
 
-def _writing(graph: "Graph") -> Encode:
-    def encode(pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None) -> Any:
-        [features] = graph(pixels)
-        return features if out is None else _copied(features, out)
+def _filled_up(graph: "Graph", size: int) -> Encode:
+    """Adds black images to calls of fewer than a graph was compiled for."""
 
-    return encode
-
-
-def _filled_up(encode: Encode, size: int) -> Encode:
-    """Adds black images to calls of fewer than an encoder was compiled for."""
-
-    def encode_up_to(
-        pixels: "np.ndarray[Any, Any]", out: "np.ndarray[Any, Any] | None" = None
-    ) -> Any:
+    def encode(pixels: "np.ndarray[Any, Any]") -> Any:
         missing = size - len(pixels)
         if not missing:
-            return encode(pixels, out)
+            return graph(pixels)[0]
         filled = np.pad(pixels, [(0, missing), (0, 0), (0, 0), (0, 0)])
-        features = encode(filled)[: len(pixels)]
-        return features if out is None else _copied(features, out)
+        return graph(filled)[0][: len(pixels)]
 
-    return encode_up_to
-
-
-def _copied(features: Any, out: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    out[...] = features
-    return out
+    return encode

@@ -26,28 +26,9 @@ def test_features_are_the_keras_encoder_s(
 ) -> None:
     pixels = _pixels(captioner, count)
     expected = captioner.encoder(pixels.astype(np.float32), training=False)
-    room = np.full((7, *captioner.encoder.output_shape[1:]), np.nan, np.float32)
-    encode = make_encoder(captioner.encoder, runtime, "float32", 1)(5)
-    assert encode(pixels, room[1 : 1 + count]).base is room
-    np.testing.assert_array_equal(encode(pixels), room[1 : 1 + count])
-    np.testing.assert_allclose(room[1 : 1 + count], expected, rtol=1e-4, atol=1e-5)
-    assert np.isnan(room[0]).all()
-    assert np.isnan(room[1 + count :]).all()
-
-
-def test_onnxruntime_is_given_whole_memory_of_its_types(captioner: Captioner) -> None:
-    encode = make_encoder(captioner.encoder, "onnxruntime", "float32", 1)(2)
-    pixels = _pixels(captioner, 4)
-    room = np.zeros((4, *captioner.encoder.output_shape[1:]), np.float32)
-    for some, features, message in (
-        (pixels[::2], room[:2], r"pixels is uint8 with strides .*; expected uint8 without gaps"),
-        (pixels[:2].astype(np.int16), room[:2], "pixels is int16 with .*; expected uint8 without"),
-        (pixels[:2], room[::2], "features is float32 with .*; expected float32 without gaps"),
-        (pixels[:2], room[:2].astype(np.float64), "features is float64 with .*; expected float32"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            encode(some, features)
-    assert not room.any()
+    features = make_encoder(captioner.encoder, runtime, "float32", 1)(5)(pixels)
+    assert features.dtype == np.float32
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
 
 
 def _pixels(captioner: Captioner, count: int) -> np.ndarray[Any, Any]:
