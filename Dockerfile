@@ -2,8 +2,7 @@
 #
 #   docker build --tag WORKER_IMAGE .
 #   docker build --tag WORKER_IMAGE --build-arg TENSORFLOW=tensorflow .    without CUDA: no GPU
-#   docker build --tag WORKER_IMAGE --build-arg TENSORFLOW=tensorflow --build-arg EXTRAS=gcp,aws,onnx .
-#                                                   with it, for --encoder_runtime onnxruntime
+#   ... --build-arg EXTRAS=gcp,aws,onnx .    with ONNX Runtime, for --encoder_runtime onnxruntime
 #
 # Whoever starts a job needs the same Beam and Python version as the workers.
 ARG BEAM_VERSION=2.77.0

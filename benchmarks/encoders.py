@@ -80,36 +80,31 @@ def speeds(
 def encoder_rows(found: Mapping[str, list[float]], note: str) -> list[Row]:
     """Returns the ratios of speeds; `note` says how the two encoders' features compare."""
 
-    def row(key: str, what: str, left: str, right: str, target: float | None, note: str) -> Row:
-        values = paired_ratios(found[left], found[right])
-        return Row(key, what, values, "ratio", target, note=note)
+    def ratio(left: str, right: str) -> tuple[float, ...]:
+        return paired_ratios(found[left], found[right])
 
     runtime = "`--encoder_runtime onnxruntime`"
     inside = "encoder inside the captioner"
     return [
-        row(
+        Row(
             "onnx",
             f"{inside}, {runtime} / ONNX Runtime",
-            "encoder, onnxruntime",
-            "ONNX Runtime",
+            ratio("encoder, onnxruntime", "ONNX Runtime"),
+            "ratio",
             1.0,
-            note,
+            note=note,
         ),
-        row(
+        Row(
             "onnx_tensorflow",
             f"{inside}, in TensorFlow (the default) / ONNX Runtime",
-            "encoder",
-            "ONNX Runtime",
-            None,
-            "",
+            ratio("encoder", "ONNX Runtime"),
+            "ratio",
         ),
-        row(
+        Row(
             "onnx_captioner",
             f"captioner, {runtime} / the default, greedy",
-            "captioner, onnxruntime",
-            "captioner",
-            None,
-            "",
+            ratio("captioner, onnxruntime", "captioner"),
+            "ratio",
         ),
     ]
 
