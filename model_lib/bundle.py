@@ -206,7 +206,7 @@ def annotate_bundle(
         metrics: results of the evaluation, plain JSON values.
         decode: how captions are drawn unless the caller says otherwise.
         model_card: Markdown text.
-        score_temperature: of `BundleInfo`.
+        score_temperature: of `BundleInfo`; None takes an earlier one away.
 
     Returns:
         The new info; its fingerprint is the old one.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from model_lib.bundle import load_bundle, read_bundle_info
+from model_lib.onnx_encoder import onnx_encoder
 from tests.toy import make_toy_bundle
 from tests.train.folders import CAPTIONS, write_tsv_folder
 from train.evaluate_captioner import main
@@ -122,9 +123,19 @@ def test_flags_take_effect(bundle, data, tmp_path):
         (["--encoder_runtime", "onnxruntime"], "float32", "onnxruntime"),
     ],
 )
-def test_the_encoder_runs_as_the_flags_say(bundle, data, tmp_path, flags, precision, runtime):
+def test_the_encoder_runs_as_the_flags_say(
+    bundle, data, tmp_path, flags, precision, runtime, monkeypatch
+):
     output = tmp_path / "eval.json"
+    converted = []
+
+    def convert(encoder, size, threads):
+        converted.append(size)
+        return onnx_encoder(encoder, size, threads)
+
+    monkeypatch.setattr("model_lib.onnx_encoder.onnx_encoder", convert)
     assert main([*data, bundle, "--output", str(output), "--no_java", *flags]) == 0
+    assert converted == ([2] if runtime == "onnxruntime" else [])
     results = read(output)
     assert (results["precision"], results["encoder_runtime"]) == (precision, runtime)
     folder = Path(data[1], "images")
