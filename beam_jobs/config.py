@@ -175,7 +175,7 @@ class JobConfig(JsonConfig):
         MODEL,
         "images in one run of the model; auto finds it by trial when the model is loaded; does "
         "not change the captions",
-        64,
+        128,
     )
     precision: Literal["float32", "bfloat16", "float16"] = setting(
         MODEL,

@@ -63,7 +63,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self,
         bundle: str,
         decode: DecodeConfig | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
         share_model: bool = False,
         precision: Precision = "float32",
         encoder_runtime: EncoderRuntime = "tensorflow",

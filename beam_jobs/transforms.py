@@ -56,7 +56,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         bundle: str,
         *,
         decode: DecodeConfig | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
         share_model: bool = False,
         precision: Precision = "float32",
         encoder_runtime: EncoderRuntime = "tensorflow",

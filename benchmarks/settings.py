@@ -35,7 +35,7 @@ class Settings:
     images: int
     rounds: int
     bundle: str
-    batch_size: int = 64
+    batch_size: int = 128
     json: str = ""
 
     def shown(self) -> dict[str, object]:
@@ -69,7 +69,7 @@ def make_parser(description: str | None, *, images: int, rounds: int) -> argpars
         "--rounds", type=int, default=rounds, help=f"that count, after one that does not {default}"
     )
     parser.add_argument("--bundle", default=default_bundle_path(), help="(default: the shipped)")
-    parser.add_argument("--batch_size", type=int, default=64, help=default)
+    parser.add_argument("--batch_size", type=int, default=128, help=default)
     parser.add_argument("--json", default="", metavar="FILE", help="write the results there")
     return parser
 

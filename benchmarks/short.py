@@ -83,7 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measures and compares; returns the exit code."""
     parser = make_parser(__doc__, images=128, rounds=3)
     parser.add_argument("--update", action="store_true", help="store what is measured now")
-    parser.set_defaults(photos=str(EXAMPLES))
+    # Two batches of the default size would take too long.
+    parser.set_defaults(photos=str(EXAMPLES), batch_size=64)
     arguments = parser.parse_args(argv)
     settings = settings_from(arguments)
     return judge(lambda: measure(settings), update=arguments.update)

@@ -26,7 +26,7 @@ GPU_PLAN = (
     "encoder alone, captioner greedy and of beam width 3, pixels in memory, on the device",
     "captioner greedy with the encoder in bfloat16 and in float16",
     "whole job, 224x224 and 640x480 JPEG files to Parquet, hosts decoding beside the device",
-    "each of them at --batch_size 64; repeat with 128, 256 and 512 to find the knee",
+    "each of them at --batch_size 128; repeat with 64, 256 and 512 to find the knee",
 )
 
 

@@ -100,7 +100,7 @@ class Captioner:
         self,
         images: Sequence[bytes],
         decode: DecodeConfig | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
     ) -> list[list[Caption]]:
         """Captions encoded images.
 
@@ -124,7 +124,7 @@ class Captioner:
         self,
         images: Sequence[PreparedImage],
         decode: DecodeConfig | None = None,
-        batch_size: int = 64,
+        batch_size: int = 128,
     ) -> list[list[Caption]]:
         """Captions images that `self.preprocessor` has decoded; else as `caption_bytes`."""
         _check_batch_size(batch_size)
@@ -142,7 +142,7 @@ class Captioner:
     def encode_prepared(
         self,
         images: Sequence[PreparedImage],
-        batch_size: int = 64,
+        batch_size: int = 128,
         out: np.ndarray[Any, Any] | None = None,
     ) -> np.ndarray[Any, Any]:
         """Encodes images that `self.preprocessor` has decoded, as `caption_prepared` does.

@@ -25,8 +25,8 @@ def test_images_are_whole_batches(photos):
         parser = make_parser("a program", images=100, rounds=5)
         return settings_from(parser.parse_args(["--photos", str(photos), *flags])).images
 
-    assert images("--images", "200") == 192
-    assert images("--images", "1") == 128
+    assert images("--images", "500") == 384
+    assert images("--images", "1") == 256
     assert images("--images", "10", "--batch_size", "4") == 8
     with pytest.raises(SystemExit, match="at least 1"):
         images("--rounds", "0")
