@@ -9,7 +9,7 @@ import math
 import os
 from typing import Any, Literal
 
-from model_lib.config import DecodeConfig, JsonConfig
+from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, JsonConfig
 from model_lib.errors import ConfigError
 
 MIB = 1024 * 1024
@@ -175,7 +175,7 @@ class JobConfig(JsonConfig):
         MODEL,
         "images in one run of the model; auto finds it by trial when the model is loaded; does "
         "not change the captions",
-        128,
+        DEFAULT_BATCH_SIZE,
     )
     precision: Literal["float32", "bfloat16", "float16"] = setting(
         MODEL,

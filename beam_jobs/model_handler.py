@@ -32,7 +32,7 @@ from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
-from model_lib.config import DecodeConfig, EncoderRuntime, Precision
+from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.errors import BundleError, CaptioningError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         self,
         bundle: str,
         decode: DecodeConfig | None = None,
-        batch_size: int = 128,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         share_model: bool = False,
         precision: Precision = "float32",
         encoder_runtime: EncoderRuntime = "tensorflow",

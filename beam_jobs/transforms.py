@@ -35,7 +35,7 @@ from beam_jobs.inputs.rows import InputRow
 from beam_jobs.model_handler import CaptionModelHandler
 from beam_jobs.progress import ProgressSender
 from beam_jobs.records import Failure, Row, RunStamp
-from model_lib.config import DecodeConfig, EncoderRuntime, Precision
+from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 
 FAILURES_TAG = "failures"
 TaggedRow = tuple[str, Row]
@@ -56,7 +56,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         bundle: str,
         *,
         decode: DecodeConfig | None = None,
-        batch_size: int = 128,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         share_model: bool = False,
         precision: Precision = "float32",
         encoder_runtime: EncoderRuntime = "tensorflow",

@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from model_lib.bundle import default_bundle_path
+from model_lib.config import DEFAULT_BATCH_SIZE
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples" / "photos"
@@ -35,7 +36,7 @@ class Settings:
     images: int
     rounds: int
     bundle: str
-    batch_size: int = 128
+    batch_size: int = DEFAULT_BATCH_SIZE
     json: str = ""
 
     def shown(self) -> dict[str, object]:
@@ -69,7 +70,7 @@ def make_parser(description: str | None, *, images: int, rounds: int) -> argpars
         "--rounds", type=int, default=rounds, help=f"that count, after one that does not {default}"
     )
     parser.add_argument("--bundle", default=default_bundle_path(), help="(default: the shipped)")
-    parser.add_argument("--batch_size", type=int, default=128, help=default)
+    parser.add_argument("--batch_size", type=int, default=DEFAULT_BATCH_SIZE, help=default)
     parser.add_argument("--json", default="", metavar="FILE", help="write the results there")
     return parser
 

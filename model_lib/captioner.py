@@ -22,7 +22,7 @@ import tensorflow as tf
 from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
 from model_lib.captioning_graphs import Graph, decoder_graph
-from model_lib.config import DecodeConfig, EncoderRuntime, Precision
+from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.decoder import CaptionDecoder
 from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
@@ -100,7 +100,7 @@ class Captioner:
         self,
         images: Sequence[bytes],
         decode: DecodeConfig | None = None,
-        batch_size: int = 128,
+        batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> list[list[Caption]]:
         """Captions encoded images.
 
@@ -124,7 +124,7 @@ class Captioner:
         self,
         images: Sequence[PreparedImage],
         decode: DecodeConfig | None = None,
-        batch_size: int = 128,
+        batch_size: int = DEFAULT_BATCH_SIZE,
     ) -> list[list[Caption]]:
         """Captions images that `self.preprocessor` has decoded; else as `caption_bytes`."""
         _check_batch_size(batch_size)
@@ -142,7 +142,7 @@ class Captioner:
     def encode_prepared(
         self,
         images: Sequence[PreparedImage],
-        batch_size: int = 128,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         out: np.ndarray[Any, Any] | None = None,
     ) -> np.ndarray[Any, Any]:
         """Encodes images that `self.preprocessor` has decoded, as `caption_prepared` does.

@@ -17,6 +17,8 @@ from model_lib.errors import ConfigError
 Precision = Literal["float32", "bfloat16", "float16"]
 # What runs the encoder.
 EncoderRuntime = Literal["tensorflow", "onnxruntime"]
+# Images in one run of the model; smaller ones give the decoder too few rows for fast products.
+DEFAULT_BATCH_SIZE = 128
 # Of captions: how words are made of them.
 Standardization = Literal["words", "course"]
 ConfigT = TypeVar("ConfigT", bound="JsonConfig")
