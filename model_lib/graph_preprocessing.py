@@ -180,7 +180,7 @@ class GraphPreprocessor:
 
     def _smallest_useful_size(self, size: Any) -> Any:
         box, fitted, _ = self._place(size)
-        return tf.maximum(tf.round(size * (_SPARE_SCALE * fitted / (box[1] - box[0]))), 1.0)
+        return tf.maximum(tf.round(size * (fitted / (box[1] - box[0]))), 1.0)
 
     def _to_square(self, frame: _Frame) -> Any:
         box, fitted, offset = self._place(frame.size)

@@ -144,7 +144,7 @@ def decode_frame(data: bytes, max_pixels: int, smallest: SmallestSize | None = N
     """Decodes an image, where the format allows only as large as it is needed.
 
     JPEG can be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time. With
-    `smallest` giving (598, 598), a 4000 x 3000 JPEG is decoded at 1/4, 1000 x 750, as 1/8 would
+    `smallest` giving (299, 299), a 3000 x 2000 JPEG is decoded at 1/4, 750 x 500, as 1/8 would
     be too small; the same bytes always give the same pixels.
 
     Args:

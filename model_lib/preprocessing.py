@@ -7,9 +7,10 @@ Dimensions: S side of the model input; H, W height and width of the upright orig
 
 Same bytes, same pixels, called eagerly or inside `tf.data`: both run the code below. Frames are
 made smaller with Pillow's bilinear filter, whose support grows with the scale (antialiased). Two
-shortcuts for large frames leave at least twice the final size for that filter: JPEGs are decoded
-at 1/2, 1/4 or 1/8 of their size, other formats are averaged in whole blocks of pixels. Both
-depend on the bytes and the config alone.
+shortcuts for large frames come before that filter: JPEGs are decoded at 1/2, 1/4 or 1/8 of their
+size, where that leaves at least the final size, as a cosine transform of fewer frequencies makes
+good small pictures; other formats are averaged in whole blocks of pixels, where that leaves twice
+the final size. Both depend on the bytes and the config alone.
 
 TensorFlow is imported only by `Preprocessor.map_fn`.
 """
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DecodedImage", "Placement", "PreparedImage", "Preprocessor", "decode_image", "place"]
 
-_SPARE_SCALE = 2.0  # how much larger than the final size the shortcuts must leave a frame
+_SPARE_SCALE = 2.0  # how much larger than the final size averaging must leave a frame
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -154,11 +155,11 @@ class Preprocessor:
         return self(encoded if isinstance(encoded, bytes) else encoded.item()).pixels
 
     def _smallest_useful_size(self, width: int, height: int) -> tuple[int, int]:
-        """Returns the frame size at which the used part is twice its final size, or more."""
+        """Returns the frame size at which the used part has its final size, or more."""
         placement = place(width, height, self.config)
         left, top, right, bottom = placement.box
-        scale_x = _SPARE_SCALE * placement.size[0] / (right - left)
-        scale_y = _SPARE_SCALE * placement.size[1] / (bottom - top)
+        scale_x = placement.size[0] / (right - left)
+        scale_y = placement.size[1] / (bottom - top)
         return max(1, round(width * scale_x)), max(1, round(height * scale_y))
 
     def _to_square(self, frame: RgbFrame) -> Pixels:

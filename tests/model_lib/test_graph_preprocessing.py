@@ -64,7 +64,9 @@ def test_pixels_of_photos() -> None:
     assert is_read.numpy().all()
     expected = np.stack([Preprocessor(config)(photo).pixels for photo in photos])
     differences = np.abs(pixels.numpy().astype(int) - expected)
-    assert differences.max() <= 1
+    # By 2 in the one that is decoded at half its size: TensorFlow's libjpeg-turbo is another.
+    assert differences.max() <= 2
+    assert np.mean(differences > 1) < 0.0001
     assert np.mean(differences > 0) < 0.01
 
 

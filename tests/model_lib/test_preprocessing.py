@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import io
 import subprocess
 import sys
 
@@ -147,6 +148,35 @@ def full_size_resize(data: bytes, fit: str, side: int) -> np.ndarray:
     square = Image.new("RGB", (side, side))
     square.paste(resized, placement.offset)
     return np.asarray(square)
+
+
+@pytest.mark.parametrize(
+    ("fit", "size", "factor"),
+    [
+        ("squash", (448, 448), 2),
+        ("squash", (640, 447), 1),
+        ("squash", (4000, 1000), 4),
+        ("crop", (640, 480), 2),
+        ("crop", (640, 447), 1),
+        ("pad", (640, 100), 2),
+        ("pad", (447, 100), 1),
+    ],
+)
+def test_a_jpeg_is_decoded_as_small_as_its_final_size_allows(
+    fit: str, size: tuple[int, int], factor: int
+) -> None:
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), np.uint8))
+    data = encoded(photo, "JPEG")
+    stored = Image.open(io.BytesIO(data))
+    stored.draft("RGB", (-(-size[0] // factor), -(-size[1] // factor)))
+    placement = place(*size, config(fit, 224))
+    box = tuple(edge / factor for edge in placement.box)
+    expected = Image.new("RGB", (224, 224))
+    resized = stored.resize(placement.size, Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    expected.paste(resized, placement.offset)
+    pixels = Preprocessor(config(fit, 224))(data).pixels
+    np.testing.assert_array_equal(pixels, np.asarray(expected))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
