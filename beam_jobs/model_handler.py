@@ -21,6 +21,7 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beam_jobs import storage
 from beam_jobs.batch_trial import LARGEST, find_batch_size
+from beam_jobs.collecting import collection_paused
 from beam_jobs.counters import (
     BATCH_IMAGES,
     CAPTION_MS,
@@ -117,13 +118,14 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         Raises:
             BundleError: where the bundle is damaged, or another than when the job started.
         """
-        allow_memory_growth()
-        captioner = load_bundle(
-            self._folder or default_bundle_path(),
-            storage.open_read,
-            self.precision,
-            self.encoder_runtime,
-        )
+        with collection_paused():
+            allow_memory_growth()
+            captioner = load_bundle(
+                self._folder or default_bundle_path(),
+                storage.open_read,
+                self.precision,
+                self.encoder_runtime,
+            )
         if captioner.info.fingerprint != self.info.fingerprint:
             raise BundleError(
                 f"{self.bundle}: was replaced while the job ran: fingerprint "
@@ -170,8 +172,9 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         prepared = self._decode_batch(batch)
         good = [item for item in prepared if not isinstance(item, Failure)]
         captioned = iter(self._timed_caption_batch(model, good))
+        fingerprint = self.info.fingerprint  # computed anew each time it is asked for
         return [
-            PredictionResult(element.uri, _outcome(element, item, captioned), self.info.fingerprint)
+            PredictionResult(element.uri, _outcome(element, item, captioned), fingerprint)
             for element, item in zip(batch, prepared, strict=True)
         ]
 

@@ -8,6 +8,8 @@ import os
 import sys
 import tempfile
 
+from beam_jobs.collecting import collection_paused
+
 
 def load_tensorflow(notice: str = "") -> None:
     """Imports TensorFlow now, and keeps its start-up lines off the screen.
@@ -22,9 +24,10 @@ def load_tensorflow(notice: str = "") -> None:
     with tempfile.TemporaryFile() as hidden:
         os.dup2(hidden.fileno(), 2)
         try:
-            import tensorflow as tf
+            with collection_paused():
+                import tensorflow as tf
 
-            tf.config.list_physical_devices()
+                tf.config.list_physical_devices()
         finally:
             os.dup2(shown, 2)
             os.close(shown)

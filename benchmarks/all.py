@@ -20,7 +20,8 @@ from benchmarks.results import Report
 from benchmarks.settings import ROOT
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
-    "throughput": ("--images", "1024", "--job_images", "5000"),
+    "equality": (),
+    "throughput": ("--images", "5000"),
     "encoders": (),
     "peers": ("--images", "1024"),
     "startup": (),
@@ -29,6 +30,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "growth": ("--images", "5000"),
 }
 QUICK: Mapping[str, tuple[str, ...]] = {
+    "equality": ("--limit", "100"),
     "throughput": ("--images", "256", "--job_images", "1024", "--rounds", "3"),
     "encoders": ("--images", "128", "--rounds", "3"),
     "peers": (

@@ -17,9 +17,16 @@ from typing import Any, Literal
 
 from benchmarks.timing import median
 
-Unit = Literal["ratio", "s", "MB", "images/s", "times"]
+Unit = Literal["ratio", "s", "MB", "images/s", "times", "captions"]
 LIBRARIES = ("tensorflow", "keras", "apache-beam", "onnxruntime")
-_DIGITS: Mapping[str, int] = {"ratio": 2, "times": 1, "s": 1, "MB": 0, "images/s": 1}
+_DIGITS: Mapping[str, int] = {
+    "ratio": 2,
+    "times": 1,
+    "s": 1,
+    "MB": 0,
+    "images/s": 1,
+    "captions": 0,
+}
 _SUFFIXES: Mapping[str, str] = {"ratio": "", "times": " times", "s": " s", "MB": " MB"}
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import pickle
 
 import apache_beam as beam
@@ -50,6 +51,21 @@ def outcomes(handler, batch, captioner):
     return [result.inference for result in results]
 
 
+def nearly(outcome):
+    """An outcome that also equals one of another batch: some CPUs give other last digits then."""
+    if isinstance(outcome, Failure):
+        return outcome
+    captions = [
+        dataclasses.replace(
+            caption,
+            log_prob=pytest.approx(caption.log_prob, abs=1e-5),
+            score=pytest.approx(caption.score, abs=1e-5),
+        )
+        for caption in outcome.captions
+    ]
+    return outcome._replace(captions=tuple(captions))
+
+
 def test_a_batch_gives_what_the_captioner_gives(toy_bundle, captioner):
     decode = DecodeConfig(method="beam", num_captions=2, max_length_tokens=6)
     handler = CaptionModelHandler(toy_bundle, decode, batch_size=4)
@@ -93,7 +109,7 @@ def test_a_batch_that_fails_is_halved_and_costs_the_guilty_row_only(toy_bundle, 
     choking = ChokingCaptioner(captioner, "png")
     found = outcomes(handler, batch, choking)
     well = outcomes(handler, batch, captioner)
-    assert found == [*well[:5], NO_PICTURE, *well[6:]]
+    assert found == [*map(nearly, well[:5]), NO_PICTURE, *map(nearly, well[6:])]
     # 8 -> 4 good, 4 bad -> 2 bad -> 1 good, 1 bad; 2 good. Always one shape, compiled once.
     assert choking.batches == [(size, 8) for size in (8, 4, 4, 2, 1, 1, 2)]
 
