@@ -35,6 +35,7 @@ from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.errors import BundleError, CaptioningError
+from model_lib.onednn import prefer_onednn
 
 if TYPE_CHECKING:
     from model_lib.captioner import Caption, Captioner
@@ -118,6 +119,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         Raises:
             BundleError: where the bundle is damaged, or another than when the job started.
         """
+        prefer_onednn()
         with collection_paused():
             allow_memory_growth()
             captioner = load_bundle(

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 from beam_jobs.collecting import collection_paused
+from model_lib.onednn import prefer_onednn
 
 
 def load_tensorflow(notice: str = "") -> None:
@@ -18,6 +19,7 @@ def load_tensorflow(notice: str = "") -> None:
         notice: written to standard error first, since this takes seconds.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    prefer_onednn()
     sys.stderr.write(notice)
     sys.stderr.flush()
     shown = os.dup(2)

@@ -19,6 +19,8 @@ from benchmarks.timing import median
 
 Unit = Literal["ratio", "s", "MB", "images/s", "times", "captions"]
 LIBRARIES = ("tensorflow", "keras", "apache-beam", "onnxruntime")
+# As /proc/cpuinfo calls them, the best first.
+_INSTRUCTIONS = ("amx_tile", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
 _DIGITS: Mapping[str, int] = {
     "ratio": 2,
     "times": 1,
@@ -152,7 +154,7 @@ def publish(report: Report, json_path: str | None) -> None:
 
 
 def machine() -> str:
-    """Returns processor, cores, load and versions: `2 cores of AMD EPYC (avx512_bf16), ...`."""
+    """Returns processor, cores, load and versions: `2 cores of AMD EPYC (avx2), load 1.4 ...`."""
     found = {}
     for name in LIBRARIES:
         try:
@@ -161,17 +163,27 @@ def machine() -> str:
             continue
     versions = ", ".join(f"{name} {version}" for name, version in found.items())
     load = os.getloadavg()[0]
+    path = Path("/proc/cpuinfo")
+    processor = processor_text(path.read_text()) if path.exists() else platform.machine()
     return (
-        f"{os.cpu_count()} cores of {_processor()}, load {load:.1f} at its end, "
+        f"{os.cpu_count()} cores of {processor}, load {load:.1f} at its end, "
         f"Python {platform.python_version()}, {versions}"
     )
 
 
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+def processor_text(cpuinfo: str) -> str:
+    """Names the first processor and the best instructions for networks that it has.
+
+    Two machines of one name may differ in these: `AMD EPYC (avx2)`, `AMD EPYC (avx512_vnni)`.
+
+    Args:
+        cpuinfo: what `/proc/cpuinfo` holds.
+    """
+    pairs = (line.partition(":")[::2] for line in reversed(cpuinfo.splitlines()))
+    first = {name.strip(): value.strip() for name, value in pairs}
+    flags = first.get("flags", "").split()
+    best = [name for name in _INSTRUCTIONS if name in flags][:1]
+    return " ".join([first.get("model name", platform.machine()), *(f"({name})" for name in best)])
 
 
 def _line(cells: Sequence[str]) -> str:

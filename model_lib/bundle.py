@@ -34,6 +34,7 @@ from model_lib.config import (
     PreprocessConfig,
 )
 from model_lib.errors import BundleError, CaptioningError
+from model_lib.onednn import prefer_onednn
 from model_lib.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def load_bundle(
     precision: Precision = "float32",
     encoder_runtime: EncoderRuntime = "tensorflow",
 ) -> "Captioner":
-    """Loads a captioner.
+    """Loads a captioner; imports TensorFlow, with oneDNN (see `model_lib.onednn`).
 
     Args:
         path: folder of the bundle, local or on any file system that `open_file` reads.
@@ -108,6 +109,7 @@ def load_bundle(
         ConfigError: for an unknown precision or runtime, or a runtime that is not installed.
         BundleError: naming the file that is missing, damaged or does not fit the others.
     """
+    prefer_onednn()
     from model_lib.captioner import Captioner
     from model_lib.decoder import build_decoder
     from model_lib.encoder import load_encoder

@@ -19,6 +19,7 @@ THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"
 for name, value in {
     "TF_CPP_MIN_LOG_LEVEL": "2",
     "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
     "TF_NUM_INTRAOP_THREADS": THREADS,
     "TF_NUM_INTEROP_THREADS": THREADS,
     "OMP_NUM_THREADS": THREADS,

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.results import Report, Row, make_report
+from benchmarks.results import Report, Row, make_report, processor_text
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,11 @@ def test_markdown_names_command_machine_and_date():
         "| --- | --- | --- | --- | --- |\n"
         "| b |  | 1.00 | 1.00 to 1.00 |  |\n"
     )
+
+
+def test_a_processor_is_named_with_the_best_that_it_has():
+    text = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx avx2 {}\n\n"
+    both = text.format("") + text.format("").replace("EPYC", "other")
+    assert processor_text(both) == "AMD EPYC (avx2)"
+    assert processor_text(text.format("avx512_vnni avx512f")) == "AMD EPYC (avx512_vnni)"
+    assert processor_text("model name: old\n") == "old"
