@@ -1,5 +1,10 @@
 import dataclasses
+import os
 import pickle
+import platform
+import subprocess
+import sys
+from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -269,3 +274,19 @@ def test_the_shipped_bundle_is_found_where_the_worker_has_the_package(toy_bundle
     handler = CaptionModelHandler("/launcher/bundle")
     monkeypatch.setattr(model_handler, "default_bundle_path", lambda: toy_bundle)
     assert isinstance(pickle.loads(pickle.dumps(handler)).load_model(), FittingCaptioner)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="x86 only")
+def test_a_worker_s_tensorflow_runs_with_onednn():
+    program = """
+from beam_jobs.model_handler import CaptionModelHandler
+from model_lib.bundle import default_bundle_path
+CaptionModelHandler(default_bundle_path()).load_model()
+from tensorflow.python.util import _pywrap_util_port
+print(_pywrap_util_port.IsMklEnabled())
+"""
+    clean = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
+    root = Path(__file__).resolve().parents[2]
+    words = [sys.executable, "-c", program]
+    run = subprocess.run(words, capture_output=True, text=True, cwd=root, env=clean, check=True)
+    assert run.stdout.strip() == "True"

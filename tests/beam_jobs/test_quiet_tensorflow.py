@@ -4,10 +4,11 @@ import sys
 from pathlib import Path
 
 PROGRAM = """
-import sys
+import os, platform, sys
 from beam_jobs.quiet_tensorflow import load_tensorflow
 load_tensorflow("wait ...")
 assert "tensorflow" in sys.modules
+assert platform.machine() != "x86_64" or os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
 print("after", file=sys.stderr)
 """
 

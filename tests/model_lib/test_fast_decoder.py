@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_lib import decoding
+from model_lib import decoding, fast_decoder
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.fast_decoder import FastDecoder
@@ -101,3 +101,23 @@ def test_later_changes_of_the_decoder_do_not_reach_it(features):
     for variable in made.trainable_variables:
         variable.assign(variable * 2.0)
     np.testing.assert_array_equal(fast.start(features).values.numpy(), before)
+
+
+def test_kernels_whose_rows_crowd_in_the_cache_are_wider_and_change_nothing(
+    decoder, features, monkeypatch
+):
+    def step(fast):
+        tokens, places = tf.constant([5, 6, 7]), tf.constant([0, 1, 2])
+        memory = fast.start(features)
+        return fast.step(tokens, places, memory.initial_state, memory, 1)
+
+    monkeypatch.setattr(fast_decoder, "_MAX_TABLE_BYTES", 0)  # so that the input has a kernel too
+    plain = FastDecoder(decoder)
+    monkeypatch.setattr(fast_decoder, "_CROWDED_BYTES", WIDTH * 4)
+    wider = FastDecoder(decoder)
+    spare = fast_decoder._SPARE_COLUMNS
+    for kernel, wide in ((plain._input, wider._input), (plain._recurrent, wider._recurrent)):
+        assert [part.shape[-1] for part in kernel] == [3 * WIDTH] * 2
+        assert [part.shape[-1] for part in wide] == [3 * WIDTH + spare] * 2
+    for found, expected in zip(step(wider), step(plain), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
