@@ -119,7 +119,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         Raises:
             BundleError: where the bundle is damaged, or another than when the job started.
         """
-        prefer_onednn()
+        prefer_onednn()  # before the next lines import TensorFlow
         with collection_paused():
             allow_memory_growth()
             captioner = load_bundle(

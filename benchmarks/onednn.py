@@ -19,8 +19,8 @@ from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.onednn import VARIABLE
 
 WAYS = ("preferred", "own choice")
-# What is run, and how its row names it.
-PARTS = {"encoder": "encoder", "greedy": "captioner, greedy", "beam": "captioner, beam width 3"}
+# The runs, as `throughput.captioner_runs` calls them.
+PARTS = ("encoder", "captioner greedy", "captioner beam 3")
 PASSES = 3
 
 
@@ -39,19 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def time_parts(settings: Settings) -> dict[str, float]:
     """Returns the seconds of each part, the median of some passes after one that does not count."""
-    from benchmarks import captioning
-    from model_lib.bundle import load_bundle
+    # Imported late: with TensorFlow, which the process that starts the others does not need.
+    from benchmarks.throughput import captioner_runs
 
-    captioner = load_bundle(settings.bundle)
-    images = captioning.prepare(captioner, settings)
-    size = settings.batch_size
-    greedy, beam = captioning.greedy(captioner), captioning.beam(captioner)
-    runs: dict[str, Run] = {
-        "encoder": captioning.encode_run(captioner, images, size),
-        "greedy": captioning.caption_run(captioner, images, greedy, size),
-        "beam": captioning.caption_run(captioner, images, beam, size),
-    }
-    seconds = measure_in_turn(runs, PASSES, quiet=True)
+    seconds = measure_in_turn(captioner_runs(settings), PASSES, quiet=True)
     return {name: median(values) for name, values in seconds.items()}
 
 
@@ -76,9 +67,7 @@ def measure(settings: Settings, argv: Sequence[str]) -> Report:
         for way in WAYS
     }
     medians = {
-        f"{PARTS[part]}, {way}": median(values)
-        for way in WAYS
-        for part, values in speeds[way].items()
+        f"{part}, {way}": median(values) for way in WAYS for part, values in speeds[way].items()
     }
     return make_report("onednn", onednn_rows(speeds), settings.shown(), medians, argv)
 
@@ -88,12 +77,12 @@ def onednn_rows(speeds: Mapping[str, Mapping[str, list[float]]]) -> list[Row]:
     preferred, own = (speeds[way] for way in WAYS)
     return [
         Row(
-            f"onednn_{part}",
-            f"{name}, with oneDNN / TensorFlow's own choice",
+            f"onednn_{part.replace(' ', '_')}",
+            f"{part}, with oneDNN / TensorFlow's own choice",
             paired_ratios(preferred[part], own[part]),
             "ratio",
         )
-        for part, name in PARTS.items()
+        for part in PARTS
     ]
 
 

@@ -20,8 +20,8 @@ from model_lib.next_words import GROUP_WORDS
 Array = np.ndarray[Any, np.dtype[np.float32]]
 # A larger table would cost more memory than it saves time beside a last layer of that size.
 _MAX_TABLE_BYTES = 64 * 2**20
-# Rows of a kernel that lie a multiple of this apart share few places of a CPU's cache: products of
-# up to some 200 rows, for which the kernel is read where it lies, then take a third longer.
+# Rows of a kernel that lie a multiple of this apart share few places of a CPU's cache, which slows
+# the products of a step: for their few rows the kernel is read where it lies, not copied first.
 _CROWDED_BYTES = 2048
 _SPARE_COLUMNS = 16
 

@@ -1,10 +1,6 @@
 import dataclasses
-import os
 import pickle
 import platform
-import subprocess
-import sys
-from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
@@ -21,6 +17,7 @@ from model_lib.bundle import load_bundle, read_bundle_info
 from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError
+from tests.fresh_python import run_fresh
 from tests.images import BROKEN_IMAGE_ERRORS, broken_images, good_images
 from tests.toy import make_toy_bundle
 
@@ -285,8 +282,4 @@ CaptionModelHandler(default_bundle_path()).load_model()
 from tensorflow.python.util import _pywrap_util_port
 print(_pywrap_util_port.IsMklEnabled())
 """
-    clean = {name: value for name, value in os.environ.items() if "ONEDNN" not in name}
-    root = Path(__file__).resolve().parents[2]
-    words = [sys.executable, "-c", program]
-    run = subprocess.run(words, capture_output=True, text=True, cwd=root, env=clean, check=True)
-    assert run.stdout.strip() == "True"
+    assert run_fresh(program, {}).stdout.strip() == "True"

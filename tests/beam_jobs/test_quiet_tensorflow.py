@@ -1,7 +1,4 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
+from tests.fresh_python import run_fresh
 
 PROGRAM = """
 import os, platform, sys
@@ -14,14 +11,5 @@ print("after", file=sys.stderr)
 
 
 def test_of_tensorflow_s_start_nothing_is_seen_and_what_follows_is():
-    root = Path(__file__).resolve().parents[2]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env=clean,
-        check=True,
-    )
+    run = run_fresh(PROGRAM, {})
     assert (run.stdout, run.stderr) == ("", "wait ...after\n")

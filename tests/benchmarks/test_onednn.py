@@ -7,8 +7,16 @@ import pytest
 from benchmarks import onednn
 
 SPEEDS = {
-    "preferred": {"encoder": [3.0, 4.0], "greedy": [2.0, 3.0], "beam": [2.0, 2.0]},
-    "own choice": {"encoder": [2.0, 2.0], "greedy": [2.0, 2.0], "beam": [1.0, 4.0]},
+    "preferred": {
+        "encoder": [3.0, 4.0],
+        "captioner greedy": [2.0, 3.0],
+        "captioner beam 3": [2.0, 2.0],
+    },
+    "own choice": {
+        "encoder": [2.0, 2.0],
+        "captioner greedy": [2.0, 2.0],
+        "captioner beam 3": [1.0, 4.0],
+    },
 }
 
 
@@ -16,8 +24,8 @@ def test_each_round_with_it_is_held_against_the_same_one_without():
     rows = {row.key: (row.values, row.target) for row in onednn.onednn_rows(SPEEDS)}
     assert rows == {
         "onednn_encoder": ((1.5, 2.0), None),
-        "onednn_greedy": ((1.0, 1.5), None),
-        "onednn_beam": ((2.0, 0.5), None),
+        "onednn_captioner_greedy": ((1.0, 1.5), None),
+        "onednn_captioner_beam_3": ((2.0, 0.5), None),
     }
 
 
@@ -29,7 +37,7 @@ def test_the_program_measures_and_writes(toy_bundle, tmp_path):
     report = json.loads(output.read_text())
     assert [row["key"] for row in report["rows"]] == [
         "onednn_encoder",
-        "onednn_greedy",
-        "onednn_beam",
+        "onednn_captioner_greedy",
+        "onednn_captioner_beam_3",
     ]
     assert all(len(row["values"]) == 2 for row in report["rows"])

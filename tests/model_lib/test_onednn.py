@@ -1,13 +1,11 @@
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from model_lib import onednn
+from tests.fresh_python import run_fresh
 
-ROOT = Path(__file__).resolve().parents[2]
 # TensorFlow's own answer, asked after the captioner was loaded as a user of the library does.
 PROGRAM = """
 from model_lib.bundle import default_bundle_path, load_bundle
@@ -50,15 +48,5 @@ def test_after_tensorflow_s_import_nothing_is_changed(without_tensorflow, monkey
 @pytest.mark.skipif(onednn.platform.machine() not in ("x86_64", "AMD64"), reason="x86 only")
 @pytest.mark.parametrize(("given", "answer"), [(None, "True"), ("0", "False")])
 def test_a_loaded_captioner_runs_with_it_unless_it_is_forbidden(given, answer):
-    environment = {k: v for k, v in os.environ.items() if k != onednn.VARIABLE}
-    if given is not None:
-        environment[onednn.VARIABLE] = given
-    run = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        check=True,
-    )
-    assert run.stdout.strip() == answer
+    environment = {} if given is None else {onednn.VARIABLE: given}
+    assert run_fresh(PROGRAM, environment).stdout.strip() == answer
