@@ -20,10 +20,11 @@ from model_lib.next_words import GROUP_WORDS
 Array = np.ndarray[Any, np.dtype[np.float32]]
 # A larger table would cost more memory than it saves time beside a last layer of that size.
 _MAX_TABLE_BYTES = 64 * 2**20
-# Rows of a kernel that lie a multiple of this apart share few places of a CPU's cache, which slows
-# the products of a step: for their few rows the kernel is read where it lies, not copied first.
-_CROWDED_BYTES = 2048
-_SPARE_COLUMNS = 16
+# For kernels with a multiple of so many columns oneDNN has two layouts, for products of fewer and
+# of more rows than about 64; the first is kept, and each product that wants the other one copies
+# the kernel. Half as many columns more, and one layout does for all. TensorFlow's own products
+# gain as well: rows so far apart share few places of a CPU's cache.
+_UNSTEADY_COLUMNS = 32
 
 
 class FastMemory(NamedTuple):
@@ -99,7 +100,8 @@ class FastDecoder:
 
         Returns:
             Logits float32 [N,V'] of the next words and the new GRU state [N,D]. V' is V
-            rounded up to `next_words.GROUP_WORDS`; words that do not exist have -inf.
+            rounded up to an odd number of `next_words.GROUP_WORDS`; words that do not exist
+            have -inf.
         """
         state = self._next_state(tokens, state)
         joined = self._attend(state, places, memory, hypotheses) + state
@@ -149,7 +151,8 @@ class FastDecoder:
             kernel, bias = _array(decoder.embedding.embeddings).T, _array(decoder.logits_bias)
         else:
             kernel, bias = _dense(decoder.logits)
-        missing = -len(bias) % GROUP_WORDS
+        # An odd number of groups, so that the columns are no multiple of `_UNSTEADY_COLUMNS`.
+        missing = -(len(bias) + GROUP_WORDS) % (2 * GROUP_WORDS)
         padded_bias = np.pad(bias, (0, missing), constant_values=-np.inf)
         self._logits = (np.pad(kernel, ((0, 0), (0, missing))), padded_bias)
 
@@ -178,9 +181,8 @@ def _heads_dense(layer: Any, width: int) -> tuple[Array, Array]:
 
 
 def _spread_out(kernel: Array, bias: Array) -> tuple[Array, Array]:
-    """Adds columns of zeros, behind the others, to a kernel whose rows crowd in the cache."""
-    crowded = kernel.shape[1] * kernel.itemsize % _CROWDED_BYTES == 0
-    spare = _SPARE_COLUMNS if crowded else 0
+    """Adds columns of zeros, behind the others, to a kernel whose layout would change."""
+    spare = 0 if kernel.shape[1] % _UNSTEADY_COLUMNS else _UNSTEADY_COLUMNS // 2
     return np.pad(kernel, ((0, 0), (0, spare))), np.pad(bias, (0, spare))
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from model_lib.config import DecodeConfig
 
 # The best words are found faster in vocabularies of a multiple of this size.
-GROUP_WORDS = 64
+GROUP_WORDS = 48
 
 
 class SpecialIds(NamedTuple):

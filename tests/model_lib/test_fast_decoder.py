@@ -6,6 +6,7 @@ from model_lib import decoding, fast_decoder
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.fast_decoder import FastDecoder
+from model_lib.next_words import GROUP_WORDS
 
 VOCABULARY, IMAGES, POSITIONS, CHANNELS, WIDTH = 30, 3, 4, 10, 16
 CONFIGS = {
@@ -103,9 +104,7 @@ def test_later_changes_of_the_decoder_do_not_reach_it(features):
     np.testing.assert_array_equal(fast.start(features).values.numpy(), before)
 
 
-def test_kernels_whose_rows_crowd_in_the_cache_are_wider_and_change_nothing(
-    decoder, features, monkeypatch
-):
+def test_kernels_with_two_layouts_are_wider_and_change_nothing(decoder, features, monkeypatch):
     def step(fast):
         tokens, places = tf.constant([5, 6, 7]), tf.constant([0, 1, 2])
         memory = fast.start(features)
@@ -113,11 +112,23 @@ def test_kernels_whose_rows_crowd_in_the_cache_are_wider_and_change_nothing(
 
     monkeypatch.setattr(fast_decoder, "_MAX_TABLE_BYTES", 0)  # so that the input has a kernel too
     plain = FastDecoder(decoder)
-    monkeypatch.setattr(fast_decoder, "_CROWDED_BYTES", WIDTH * 4)
+    monkeypatch.setattr(fast_decoder, "_UNSTEADY_COLUMNS", WIDTH)
     wider = FastDecoder(decoder)
-    spare = fast_decoder._SPARE_COLUMNS
     for kernel, wide in ((plain._input, wider._input), (plain._recurrent, wider._recurrent)):
         assert [part.shape[-1] for part in kernel] == [3 * WIDTH] * 2
-        assert [part.shape[-1] for part in wide] == [3 * WIDTH + spare] * 2
+        assert [part.shape[-1] for part in wide] == [3 * WIDTH + WIDTH // 2] * 2
     for found, expected in zip(step(wider), step(plain), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"), [(30, 48), (48, 48), (49, 144), (96, 144), (145, 240), (2924, 2928)]
+)
+def test_logits_have_whole_groups_of_words_and_one_layout(words, columns):
+    made = CaptionDecoder(CONFIGS["course"], words)
+    made((tf.zeros([1, POSITIONS, CHANNELS]), tf.zeros([1, 1, 2], tf.int32)))
+    kernel, bias = FastDecoder(made)._logits
+    assert (kernel.shape, bias.shape) == ((WIDTH, columns), (columns,))
+    assert columns % GROUP_WORDS == 0
+    assert columns % fast_decoder._UNSTEADY_COLUMNS
+    np.testing.assert_array_equal(bias[words:], -np.inf)
