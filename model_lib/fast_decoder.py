@@ -140,10 +140,10 @@ class FastDecoder:
     def _set_gru(self, decoder: CaptionDecoder) -> None:
         cell, embedding = decoder.gru.cell, _array(decoder.embedding.embeddings)
         bias, recurrent_bias = _array(cell.bias)
-        self._recurrent = _spread_out(_array(cell.recurrent_kernel), recurrent_bias)
+        self._recurrent = _with_one_layout(_array(cell.recurrent_kernel), recurrent_bias)
         kernel = (_array(cell.kernel), bias)
         fits = embedding.shape[0] * kernel[0].shape[1] * 4 <= _MAX_TABLE_BYTES
-        self._input = None if fits else _spread_out(*kernel)
+        self._input = None if fits else _with_one_layout(*kernel)
         self._table = embedding @ kernel[0] + bias if fits else embedding
 
     def _set_logits(self, decoder: CaptionDecoder) -> None:
@@ -151,15 +151,15 @@ class FastDecoder:
             kernel, bias = _array(decoder.embedding.embeddings).T, _array(decoder.logits_bias)
         else:
             kernel, bias = _dense(decoder.logits)
-        # An odd number of groups, so that the columns are no multiple of `_UNSTEADY_COLUMNS`.
+        # An odd number of groups: no multiple of `_UNSTEADY_COLUMNS` either.
         missing = -(len(bias) + GROUP_WORDS) % (2 * GROUP_WORDS)
         padded_bias = np.pad(bias, (0, missing), constant_values=-np.inf)
         self._logits = (np.pad(kernel, ((0, 0), (0, missing))), padded_bias)
 
     def _set_attention(self, attention: Any) -> None:
         width = self._width
-        self._query = _spread_out(*_heads_dense(attention.query_dense, width))
-        self._output = _spread_out(*_heads_dense(attention.output_dense, width))
+        self._query = _with_one_layout(*_heads_dense(attention.query_dense, width))
+        self._output = _with_one_layout(*_heads_dense(attention.output_dense, width))
         keys = _heads_dense(attention.key_dense, width)
         values = _heads_dense(attention.value_dense, width)
         self._keys_values = tuple(
@@ -180,7 +180,7 @@ def _heads_dense(layer: Any, width: int) -> tuple[Array, Array]:
     return _array(layer.kernel).reshape(width, width), _array(layer.bias).reshape(width)
 
 
-def _spread_out(kernel: Array, bias: Array) -> tuple[Array, Array]:
+def _with_one_layout(kernel: Array, bias: Array) -> tuple[Array, Array]:
     """Adds columns of zeros, behind the others, to a kernel whose layout would change."""
     spare = 0 if kernel.shape[1] % _UNSTEADY_COLUMNS else _UNSTEADY_COLUMNS // 2
     return np.pad(kernel, ((0, 0), (0, spare))), np.pad(bias, (0, spare))

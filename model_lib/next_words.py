@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from model_lib.config import DecodeConfig
 
-# The best words are found faster in vocabularies of a multiple of this size.
+# The best words are found faster in vocabularies of a multiple of this size; an odd multiple of 16,
+# for the layout of the last kernel (`fast_decoder`).
 GROUP_WORDS = 48
 
 
