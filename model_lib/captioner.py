@@ -26,12 +26,16 @@ from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, P
 from model_lib.decoder import CaptionDecoder
 from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
+from model_lib.first_run import run_ahead
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams, cpu_streams
 from model_lib.tokenizer import Tokenizer
 
 # Images that a CPU encodes at a time: 4 of 224 x 224 take less than 20 MB between two layers.
 _CPU_ENCODER_BATCH: Mapping[EncoderRuntime, int] = {"tensorflow": 4, "onnxruntime": 2}
+# oneDNN lays a decoder's kernels out for the first run; with fewer images it would do so for
+# products of few rows, and again for most others.
+_FIRST_RUN_IMAGES = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,11 +132,15 @@ class Captioner:
     ) -> list[list[Caption]]:
         """Captions images that `self.preprocessor` has decoded; else as `caption_bytes`."""
         _check_batch_size(batch_size)
+        if not images:
+            return []
         decode = decode or self.info.decode
+        # First, so that TensorFlow optimises it while the encoder is traced.
+        draw = self._decoder_graph(decode)
 
         def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
             features = self._encode(part, batch_size)
-            outputs = self._decoder_graph(decode)(features, _uniforms_of(part, decode))
+            outputs = draw(features, _uniforms_of(part, decode))
             found = decoding.Hypotheses(*(output.numpy() for output in outputs))
             return [self._captions_of(found, row) for row in range(len(part))]
 
@@ -216,16 +224,21 @@ class Captioner:
 
     def _encoder_of(self, size: int) -> Encode:
         """Returns the encoder for up to a number of images, made once."""
-        encode: Encode = self._once(size, lambda: self._make_encoder(size))
+        blank = np.zeros((1, *self.encoder.input_shape[1:]), np.uint8)
+        encode: Encode = self._once(size, lambda: run_ahead(self._make_encoder(size), blank))
         return encode
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
         """Returns the compiled decoder for decode settings, made once."""
         feature_shape = self.encoder.output_shape[1:]
-        graph: Graph = self._once(
-            decode.replace(seed=0).to_json(),
-            lambda: decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu),
-        )
+
+        def make() -> Graph:
+            graph = decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu)
+            draws = (decode.num_captions, decode.max_length_tokens)
+            blanks = [np.zeros((_FIRST_RUN_IMAGES, *s), np.float32) for s in (feature_shape, draws)]
+            return run_ahead(graph, *blanks)
+
+        graph: Graph = self._once(decode.replace(seed=0).to_json(), make)
         return graph
 
     def _once(self, key: int | str, make: Callable[[], Any]) -> Any:

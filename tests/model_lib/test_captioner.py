@@ -1,6 +1,7 @@
 import dataclasses
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ import tensorflow as tf
 from model_lib import decoding
 from model_lib.bundle import load_bundle
 from model_lib.captioner import Caption, Captioner, _uniforms
-from model_lib.captioning_graphs import SPECIAL_IDS
+from model_lib.captioning_graphs import SPECIAL_IDS, Graph
 from model_lib.config import DecodeConfig
 from model_lib.errors import ConfigError, EmptyImageError, TruncatedImageError
+from model_lib.first_run import run_ahead
 from model_lib.streams import Streams
 from model_lib.tokenizer import END_ID, START_ID
 from tests.toy import TOY_CAPTIONS, make_toy_bundle
@@ -187,6 +189,29 @@ def test_threads_share_one_graph(toy_bundle: str, photos: list[bytes]) -> None:
     assert results[0] == results[1] == results[2]
     captioner.caption_bytes(photos[:1], GREEDY.replace(seed=9), batch_size=2)
     assert len(captioner._compiled) == 2  # the encoder and the decoder
+
+
+def test_nothing_is_compiled_for_no_image(toy_bundle: str) -> None:
+    captioner = load_bundle(toy_bundle)
+    assert captioner.caption_bytes([]) == []
+    assert not captioner._compiled
+
+
+def test_both_graphs_have_their_first_run_ahead(
+    toy_bundle: str, photos: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples: list[list[tuple[int, ...]]] = []
+
+    def noted(graph: Graph, *example: np.ndarray[Any, Any]) -> Graph:
+        examples.append([array.shape for array in example])
+        return run_ahead(graph, *example)
+
+    monkeypatch.setattr("model_lib.captioner.run_ahead", noted)
+    captioner = load_bundle(toy_bundle)
+    captioner.caption_bytes(photos[:3], GREEDY)
+    captioner.caption_bytes(photos[:3], GREEDY)
+    decoder_s = [(16, *captioner.encoder.output_shape[1:]), (16, 1, GREEDY.max_length_tokens)]
+    assert examples == [decoder_s, [(1, *captioner.encoder.input_shape[1:])]]
 
 
 def test_features_are_the_encoder_s(captioner: Captioner, photos: list[bytes]) -> None:
