@@ -22,7 +22,7 @@ from beam_jobs.outputs.image_folder import write_metadata
 from beam_jobs.outputs.journal import RunNote
 from beam_jobs.outputs.publish import Publication, committed_columns, publish, tables_of
 from beam_jobs.records import Column
-from beam_jobs.report.writing import REPORT_NAME, ReportConfig, write_report
+from beam_jobs.report import REPORT_NAME
 from model_lib.errors import ConfigError
 
 REPORT_FETCH_SECS = 10.0
@@ -144,6 +144,9 @@ def _write_metadata(output: str, config: JobConfig) -> Mapping[str, Any]:
 
 def _write_report(output: str, config: JobConfig, manifest: dict[str, Any]) -> str | None:
     """Writes the report and returns its name; None where that fails."""
+    # Here, so that a job's first caption does not wait for what draws its last page.
+    from beam_jobs.report.writing import ReportConfig, write_report
+
     fetch = config.fetch_config().replace(timeout_secs=REPORT_FETCH_SECS, attempts=1)
     try:
         shown = ReportConfig(attention=config.report_attention, fetch=fetch)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from model_lib.config import DecodeConfig
 
 if TYPE_CHECKING:
-    from model_lib.captioner import Caption, Captioner
+    from model_lib.caption import Caption
+    from model_lib.captioner import Captioner
     from model_lib.preprocessing import PreparedImage
 
 # How TensorFlow and CUDA name it. cuBLAS and cuDNN cannot be created where memory is short.

@@ -31,14 +31,15 @@ from beam_jobs.counters import (
 )
 from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
+from beam_jobs.quiet_tensorflow import load_tensorflow_as_told
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.errors import BundleError, CaptioningError
-from model_lib.onednn import prefer_onednn
 
 if TYPE_CHECKING:
-    from model_lib.captioner import Caption, Captioner
+    from model_lib.caption import Caption
+    from model_lib.captioner import Captioner
     from model_lib.preprocessing import PreparedImage
 
 logger = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         Raises:
             BundleError: where the bundle is damaged, or another than when the job started.
         """
-        prefer_onednn()  # before the next lines import TensorFlow
+        load_tensorflow_as_told()
         with collection_paused():
             allow_memory_growth()
             captioner = load_bundle(

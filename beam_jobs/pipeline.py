@@ -19,6 +19,7 @@ from beam_jobs.accelerator import resource_hints
 from beam_jobs.config import JobConfig
 from beam_jobs.inputs.formats import InputSpec
 from beam_jobs.inputs.rows import InputRow
+from beam_jobs.local_runner import local_runner
 from beam_jobs.outputs.earlier import Earlier
 from beam_jobs.outputs.journal import Identity
 from beam_jobs.outputs.publish import tables_of
@@ -74,7 +75,7 @@ def build_pipeline(
         The pipeline, ready for `run()`.
     """
     config = plan.config
-    pipeline = beam.Pipeline(options=options)
+    pipeline = beam.Pipeline(runner=local_runner(options), options=options)
     inputs = pipeline | "ListInputs" >> ListInputs(
         plan.inputs,
         config.limit,

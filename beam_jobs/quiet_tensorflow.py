@@ -11,6 +11,9 @@ import tempfile
 from beam_jobs.collecting import collection_paused
 from model_lib.onednn import prefer_onednn
 
+_LEVEL_VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
+_ERRORS_ONLY = 2
+
 
 def load_tensorflow(notice: str = "") -> None:
     """Imports TensorFlow now, and keeps its start-up lines off the screen.
@@ -18,7 +21,7 @@ def load_tensorflow(notice: str = "") -> None:
     Args:
         notice: written to standard error first, since this takes seconds.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault(_LEVEL_VARIABLE, str(_ERRORS_ONLY))
     prefer_onednn()
     sys.stderr.write(notice)
     sys.stderr.flush()
@@ -33,3 +36,14 @@ def load_tensorflow(notice: str = "") -> None:
         finally:
             os.dup2(shown, 2)
             os.close(shown)
+
+
+def load_tensorflow_as_told() -> None:
+    """Imports TensorFlow now, its start-up lines seen unless `TF_CPP_MIN_LOG_LEVEL` is 2 or more.
+
+    For workers: those on this machine have the launcher's level; elsewhere the lines are of use.
+    """
+    prefer_onednn()
+    level = os.environ.get(_LEVEL_VARIABLE, "")
+    if "tensorflow" not in sys.modules and level.isdecimal() and int(level) >= _ERRORS_ONLY:
+        load_tensorflow()

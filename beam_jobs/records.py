@@ -17,7 +17,7 @@ from model_lib.confidence import confidence_of
 from model_lib.sentences import as_sentence
 
 if TYPE_CHECKING:
-    from model_lib.captioner import Caption
+    from model_lib.caption import Caption
 
 ColumnType = Literal["string", "bool", "int32", "int64", "float64", "timestamp", "struct", "arrow"]
 Stage = Literal["read", "decode", "caption", "write"]

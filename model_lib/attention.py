@@ -23,7 +23,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from model_lib import next_words
-from model_lib.captioner import Caption, Captioner
+from model_lib.caption import Caption
+from model_lib.captioner import Captioner
 from model_lib.captioning_graphs import SPECIAL_IDS
 from model_lib.confidence import confidence_of
 from model_lib.config import DecodeConfig

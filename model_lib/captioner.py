@@ -10,7 +10,6 @@ Legend: B batch, S image side in pixels, P positions of the feature map, C its c
 N captions an image, T most tokens drawn.
 """
 
-import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ import tensorflow as tf
 
 from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
+from model_lib.caption import Caption
 from model_lib.captioning_graphs import Graph, decoder_graph
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.decoder import CaptionDecoder
@@ -36,27 +36,6 @@ _CPU_ENCODER_BATCH: Mapping[EncoderRuntime, int] = {"tensorflow": 4, "onnxruntim
 # oneDNN lays a decoder's kernels out for the first run; with fewer images it would do so for
 # products of few rows, and again for most others.
 _FIRST_RUN_IMAGES = 16
-
-
-@dataclasses.dataclass(frozen=True)
-class Caption:
-    """One caption of one image.
-
-    Attributes:
-        text: words joined by spaces, without special words.
-        token_ids: ids drawn, `<end>` included where it was drawn.
-        log_prob: natural log-probability of the tokens.
-        score: log_prob / num_tokens; higher is surer, 0 at most.
-        num_tokens: tokens drawn, `<end>` included.
-        finished: false where the length limit cut the caption.
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-    log_prob: float
-    score: float
-    num_tokens: int
-    finished: bool
 
 
 class Captioner:

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from model_lib.captioner import Caption, Captioner
+from model_lib.caption import Caption
+from model_lib.captioner import Captioner
 from model_lib.config import DecodeConfig
 from model_lib.errors import ImageError
 from train.datasets import CaptionDataset

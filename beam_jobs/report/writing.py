@@ -16,12 +16,11 @@ from typing import Any
 from beam_jobs import storage
 from beam_jobs.config import FetchConfig
 from beam_jobs.fetching.one_photo import read_photo
+from beam_jobs.report import REPORT_NAME
 from beam_jobs.report.attention import attention_pictures
 from beam_jobs.report.data import summarize_captions, summarize_failures
 from beam_jobs.report.page import render_report
 from beam_jobs.report.thumbnails import ReadBytes, ThumbnailConfig, read_thumbnails
-
-REPORT_NAME = "report.html"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -95,8 +95,10 @@ def test_decode_flags_reach_the_rows(words, tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_are_processes_that_share_the_work(words, tmp_path):
+def test_workers_are_processes_that_share_the_work(words, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
     assert main([*words, "--no_report", "--workers", "2"]) == 0
+    assert capfd.readouterr().err == ""
     rows = pq.read_table(tmp_path / "out" / "captions").to_pylist()
     assert main([*words, "--no_report", "--overwrite"]) == 0
     again = pq.read_table(tmp_path / "out" / "captions").to_pylist()

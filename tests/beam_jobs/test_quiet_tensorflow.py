@@ -1,3 +1,7 @@
+import platform
+
+import pytest
+
 from tests.fresh_python import run_fresh
 
 PROGRAM = """
@@ -13,3 +17,22 @@ print("after", file=sys.stderr)
 def test_of_tensorflow_s_start_nothing_is_seen_and_what_follows_is():
     run = run_fresh(PROGRAM, {})
     assert (run.stdout, run.stderr) == ("", "wait ...after\n")
+
+
+WORKER = """
+import sys
+from beam_jobs.quiet_tensorflow import load_tensorflow_as_told
+load_tensorflow_as_told()
+import tensorflow
+print("after", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("level", ["2", "3"])
+def test_workers_are_quiet_where_the_log_level_says_so(level):
+    assert run_fresh(WORKER, {"TF_CPP_MIN_LOG_LEVEL": level}).stderr == "after\n"
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="TensorFlow says nothing of oneDNN")
+def test_workers_elsewhere_are_not_quiet():
+    assert "oneDNN custom operations are on" in run_fresh(WORKER, {}).stderr

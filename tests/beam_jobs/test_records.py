@@ -7,7 +7,7 @@ import pytest
 from beam_jobs import records
 from beam_jobs.config import CaptionStyle
 from beam_jobs.records import CAPTIONS, FAILURES, CaptionedImage, Failure, RunStamp
-from model_lib.captioner import Caption
+from model_lib.caption import Caption
 
 NOON = datetime.datetime(2026, 1, 2, 12, 0, 0, 5, tzinfo=datetime.timezone.utc)
 STAMP = RunStamp(run_id="r1", model_name="toy", model_fingerprint="ab" * 32, decode_config="{}")

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from model_lib import decoding
 from model_lib.bundle import load_bundle
-from model_lib.captioner import Caption, Captioner, _uniforms
+from model_lib.caption import Caption
+from model_lib.captioner import Captioner, _uniforms
 from model_lib.captioning_graphs import SPECIAL_IDS, Graph
 from model_lib.config import DecodeConfig
 from model_lib.errors import ConfigError, EmptyImageError, TruncatedImageError

@@ -8,7 +8,7 @@ from beam_jobs.explaining.heat import heat_over, scale_of
 from beam_jobs.explaining.layout import PictureConfig, lay_out
 from beam_jobs.explaining.picture import draw_explanation
 from model_lib.attention import Explanation
-from model_lib.captioner import Caption
+from model_lib.caption import Caption
 from model_lib.config import PreprocessConfig
 from model_lib.errors import TruncatedImageError
 from model_lib.preprocessing import Preprocessor, place

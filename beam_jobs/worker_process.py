@@ -1,0 +1,24 @@
+"""A worker process of the local runner: Beam's own, which leaves the screen to the launcher.
+
+Its log goes to the launcher in Beam's way, which shows what is of interest. But where a module
+that Beam imports logs a warning before that, Python writes all that follows to standard error, and
+a dozen lines of each worker were on the screen.
+
+    python -m beam_jobs.worker_process      with Beam's variables; `local_runner` starts it
+"""
+
+import logging
+import sys
+
+
+def main() -> None:
+    """Works until the launcher says that it is enough."""
+    # With a handler there Python sets up none that writes to standard error.
+    logging.getLogger().addHandler(logging.NullHandler())
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)
+
+
+if __name__ == "__main__":
+    main()
