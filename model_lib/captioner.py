@@ -70,10 +70,11 @@ class Captioner:
         self.tokenizer = tokenizer
         self.preprocessor = Preprocessor(info.preprocess)
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        streams = 1 if self._on_gpu else cpu_streams()
+        self._cores = cpu_streams()
+        streams = 1 if self._on_gpu else self._cores
         self._streams = Streams(streams)
         self._make_encoder = make_encoder(
-            encoder, encoder_runtime, precision, threads=cpu_streams() // streams
+            encoder, encoder_runtime, precision, threads=self._cores // streams
         )
         self._encoder_batch = None if self._on_gpu else _CPU_ENCODER_BATCH[encoder_runtime]
         self._compiled: dict[int | str, Any] = {}
@@ -204,7 +205,7 @@ class Captioner:
     def _encoder_of(self, size: int) -> Encode:
         """Returns the encoder for up to a number of images, made once."""
         blank = np.zeros((1, *self.encoder.input_shape[1:]), np.uint8)
-        encode: Encode = self._once(size, lambda: run_ahead(self._make_encoder(size), blank))
+        encode: Encode = self._once(size, lambda: self._ahead(self._make_encoder(size), blank))
         return encode
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
@@ -215,10 +216,17 @@ class Captioner:
             graph = decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu)
             draws = (decode.num_captions, decode.max_length_tokens)
             blanks = [np.zeros((_FIRST_RUN_IMAGES, *s), np.float32) for s in (feature_shape, draws)]
-            return run_ahead(graph, *blanks)
+            return self._ahead(graph, *blanks)
 
         graph: Graph = self._once(decode.replace(seed=0).to_json(), make)
         return graph
+
+    def _ahead(self, graph: Graph, *example: np.ndarray[Any, Any]) -> Graph:
+        """Starts a graph's first run, unless all that this process may use is one core.
+
+        There it would gain nothing; its thread would keep two hundred megabytes for itself.
+        """
+        return run_ahead(graph, *example) if self._cores > 1 else graph
 
     def _once(self, key: int | str, make: Callable[[], Any]) -> Any:
         with self._compile_lock:
