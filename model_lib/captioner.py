@@ -204,8 +204,12 @@ class Captioner:
 
     def _encoder_of(self, size: int) -> Encode:
         """Returns the encoder for up to a number of images, made once."""
-        blank = np.zeros((1, *self.encoder.input_shape[1:]), np.uint8)
-        encode: Encode = self._once(size, lambda: self._ahead(self._make_encoder(size), blank))
+
+        def make() -> Encode:
+            blank = np.zeros((1, *self.encoder.input_shape[1:]), np.uint8)
+            return self._ahead(self._make_encoder(size), blank)
+
+        encode: Encode = self._once(size, make)
         return encode
 
     def _decoder_graph(self, decode: DecodeConfig) -> Graph:
@@ -214,8 +218,8 @@ class Captioner:
 
         def make() -> Graph:
             graph = decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu)
-            draws = (decode.num_captions, decode.max_length_tokens)
-            blanks = [np.zeros((_FIRST_RUN_IMAGES, *s), np.float32) for s in (feature_shape, draws)]
+            shapes = (feature_shape, (decode.num_captions, decode.max_length_tokens))
+            blanks = [np.zeros((_FIRST_RUN_IMAGES, *shape), np.float32) for shape in shapes]
             return self._ahead(graph, *blanks)
 
         graph: Graph = self._once(decode.replace(seed=0).to_json(), make)
