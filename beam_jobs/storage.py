@@ -42,6 +42,9 @@ def escape(address: str) -> str:
 def open_read(address: str) -> BinaryIO:
     """Opens a file for reading bytes; the caller closes it.
 
+    Read Parquet from it with `use_threads=False`: Arrow's threads let go of a Python file after the
+    read has returned, and abort a process that ends at that moment (apache/arrow issue 33975).
+
     Raises:
         OSError: where it cannot be opened.
     """

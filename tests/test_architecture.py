@@ -121,6 +121,22 @@ def test_model_lib_does_not_pickle():
     assert imports_of(("model_lib",), PICKLERS) == []
 
 
+def test_parquet_is_read_from_python_files_without_arrow_s_threads():
+    """See `beam_jobs.storage.open_read`."""
+    found = 0
+    for path in modules("beam_jobs"):
+        for node in ast.walk(parse(path)):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            text = ast.unparse(node.func)
+            if node.func.attr in ("iter_batches", "read_row_group", "read_table") or (
+                "ParquetFile(" in text and node.func.attr == "read"
+            ):
+                found += 1
+                assert "use_threads=False" in ast.unparse(node), where(path, node)
+    assert found >= 6
+
+
 def test_importing_settings_does_not_import_tensorflow():
     assert modules_loaded_by("model_lib.config", {"tensorflow", "keras"}) == []
 

@@ -37,7 +37,7 @@ def read_raw(spec: InputSpec, path: str) -> Iterator[RawRow | RowError]:
         wanted = positions(schema.names, spec.uri_column, spec.carried)
         kinds = [uri_type(schema.field(spec.uri_column)), *spec.carried_types]
         names = {schema.names[at] for at in wanted if at is not None}
-        for batch in file.iter_batches(BATCH_ROWS, columns=sorted(names)):
+        for batch in file.iter_batches(BATCH_ROWS, columns=sorted(names), use_threads=False):
             columns = [
                 _values(batch, None if at is None else schema.names[at], kind)
                 for at, kind in zip(wanted, kinds, strict=True)

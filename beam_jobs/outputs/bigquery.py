@@ -250,7 +250,7 @@ def _read_rows(path: str) -> Iterator[dict[str, Any]]:
         if path.endswith(".jsonl"):
             yield from map(json.loads, stream)
         else:
-            for batch in pq.ParquetFile(stream).iter_batches(READ_ROWS):
+            for batch in pq.ParquetFile(stream).iter_batches(READ_ROWS, use_threads=False):
                 yield from batch.to_pylist()
 
 

@@ -34,7 +34,7 @@ def uri_digests(uris: Iterable[str]) -> Digests:
 def part_digests(part: Part) -> Digests:
     """Returns the digests of a Parquet part's URIs, in the order of its rows."""
     with storage.open_read(part.path) as stream:
-        column = pq.ParquetFile(stream).read(columns=["uri"]).column("uri")
+        column = pq.ParquetFile(stream).read(columns=["uri"], use_threads=False).column("uri")
     return uri_digests(column.to_pylist())
 
 

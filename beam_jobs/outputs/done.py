@@ -41,7 +41,7 @@ def read_marks(part: DonePart) -> Iterator[tuple[str, DoneMark]]:
     columns = ["uri", "run_id", "transient"] if part.has_failures else ["uri"]
     with storage.open_read(part.path) as stream:
         file = pq.ParquetFile(pa.PythonFile(stream, mode="r"))
-        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=columns):
+        for batch in file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False):
             if not part.has_failures:
                 yield from ((uri, DoneMark()) for uri in batch.column("uri").to_pylist())
                 continue

@@ -160,7 +160,7 @@ def _rows_that_stay(parts: Sequence[tuple[Part, Mask]], schema: pa.Schema) -> It
 
 def _read(part: Part, columns: list[str] | None = None) -> pa.Table:
     with storage.open_read(part.path) as stream:
-        return pq.ParquetFile(stream).read(columns=columns)
+        return pq.ParquetFile(stream).read(columns=columns, use_threads=False)
 
 
 def _count_runs(rows: pa.Table) -> dict[str, int]:

@@ -76,7 +76,7 @@ def _read_parquet(path: str, schema: pa.Schema, batch_rows: int) -> Iterator[pa.
         if "uri" not in present:
             raise ValueError("it has no column uri")
         wanted = [name for name in schema.names if name in present]
-        for batch in file.iter_batches(batch_size=batch_rows, columns=wanted or ["uri"]):
+        for batch in file.iter_batches(batch_rows, columns=wanted or ["uri"], use_threads=False):
             yield _as_declared(batch, schema)
 
 
