@@ -43,7 +43,7 @@ def open_read(address: str) -> BinaryIO:
     """Opens a file for reading bytes; the caller closes it.
 
     Read Parquet from it with `use_threads=False`: Arrow's threads let go of a Python file after the
-    read has returned, and abort a process that ends at that moment (apache/arrow issue 33975).
+    read has returned, and may abort a process that ends just then (apache/arrow issue 33975).
 
     Raises:
         OSError: where it cannot be opened.

@@ -228,7 +228,7 @@ class Captioner:
     def _ahead(self, graph: Graph, *example: np.ndarray[Any, Any]) -> Graph:
         """Starts a graph's first run, unless all that this process may use is one core.
 
-        There it would gain nothing; its thread would keep two hundred megabytes for itself.
+        There it would gain nothing, and what its thread frees stays with that thread.
         """
         return run_ahead(graph, *example) if self._cores > 1 else graph
 
