@@ -145,11 +145,11 @@ def _log_probs(
 ) -> Floats:
     """Returns the log-probability of each token, float32 [L], over the words that may follow."""
     logits = decoder((features, read[:, np.newaxis]))[0, 0]
-    banned = [
-        next_words.banned(logits.shape[-1], position, decode, SPECIAL_IDS)
+    offsets = [
+        next_words.offsets(logits.shape[-1], position, decode, SPECIAL_IDS)
         for position in range(caption.num_tokens)
     ]
-    logits = tf.where(tf.stack(banned), -float("inf"), logits)
+    logits += tf.stack(offsets)
     if decode.no_repeat_ngram_size:
         drawn = tf.constant(caption.token_ids, tf.int32)[tf.newaxis]
         logits = tf.concat(

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from model_lib import decoding
+from model_lib import decoding, next_words
 from model_lib.compiled import freeze
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
@@ -68,13 +68,13 @@ def decoder_graph(
 
     def draw(features: Any, uniforms: Any) -> Any:
         memory = fast.start(features)
+
+        def step(tokens: Any, places: Any, state: Any, position: Any) -> tuple[Any, Any]:
+            offsets = next_words.offsets(fast.num_logits, position, decode, SPECIAL_IDS)
+            return fast.step(tokens, places, state, memory, width, offsets)
+
         return decoding.decode_rows(
-            lambda tokens, places, state: fast.step(tokens, places, state, memory, width),
-            memory.initial_state,
-            decode,
-            SPECIAL_IDS,
-            uniforms,
-            keep_all=keep_all,
+            step, memory.initial_state, decode, SPECIAL_IDS, uniforms, keep_all=keep_all
         )
 
     return freeze(draw, signature)

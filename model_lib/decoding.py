@@ -24,7 +24,7 @@ from model_lib.config import DecodeConfig
 from model_lib.next_words import SpecialIds
 
 StepFn = Callable[[Any, Any], tuple[Any, Any]]
-RowStepFn = Callable[[Any, Any, Any], tuple[Any, Any]]
+RowStepFn = Callable[[Any, Any, Any, Any], tuple[Any, Any]]
 
 
 class Hypotheses(NamedTuple):
@@ -86,12 +86,14 @@ def decode(
     Returns:
         `config.num_captions` hypotheses an image.
     """
+    ids = ids or SpecialIds()
     width = hypotheses_per_image(config)
 
-    def row_step(tokens: Any, places: Any, state: Any) -> tuple[Any, Any]:
+    def row_step(tokens: Any, places: Any, state: Any, position: Any) -> tuple[Any, Any]:
         del places  # all of them, in order
         logits, state = step(_by_image(tokens, width), _by_image(state, width))
-        return _flat(logits), _flat(state)
+        offsets = next_words.offsets(logits.shape[-1], position, config, ids)
+        return _flat(tf.cast(logits, tf.float32) + offsets), _flat(state)
 
     return decode_rows(row_step, initial_state, config, ids, uniforms, keep_all=True)
 
@@ -108,8 +110,9 @@ def decode_rows(
     """Draws the captions that `decode` draws, with a step over rows.
 
     Args:
-        step: takes last tokens int32 [N], places int32 [N] (image * W + hypothesis, ascending)
-            and state [N,...]; returns logits float [N,V], V known when traced, and state.
+        step: takes last tokens int32 [N], places int32 [N] (image * W + hypothesis, ascending),
+            state [N,...] and the position of the next word, int32; returns logits float32 [N,V],
+            V known when traced and `next_words.offsets` added, and state.
         initial_state: as for `decode`.
         config: as for `decode`.
         ids: as for `decode`.
@@ -125,11 +128,6 @@ def decode_rows(
         found = _loop(step, _longer_beam, initial_state, config, ids, keep_all)
         return Hypotheses(*(part[:, : config.num_captions] for part in found))
 
-    def choose(logits: Any, places: Any, position: Any) -> Any:
-        if config.method == "greedy":
-            return next_words.likeliest(logits)
-        return next_words.sample(logits, tf.gather(_flat(uniforms)[:, position], places), config)
-
     def longer(
         rows: _Rows,
         logits: Any,
@@ -138,8 +136,15 @@ def decode_rows(
         config: DecodeConfig,
         ids: SpecialIds,
     ) -> _Longer:
-        words = choose(logits, rows.places, position)
-        return _longer_draw(rows, logits, words, found, ids)
+        if config.method == "greedy":
+            largest, words = next_words.best_words(logits, 1)
+            drawn = next_words.log_probs(largest, logits, largest)
+        else:
+            here = tf.gather(_flat(uniforms)[:, position], rows.places)
+            words = next_words.sample(logits, here, config)[:, tf.newaxis]
+            largest = tf.reduce_max(logits, axis=-1, keepdims=True)
+            drawn = next_words.log_probs(tf.gather(logits, words, batch_dims=1), logits, largest)
+        return _longer_draw(rows, words, drawn, found, ids)
 
     drawn = _loop(step, longer, initial_state, config, ids, keep_all)
     if config.method == "greedy":
@@ -193,9 +198,7 @@ def _loop(
     rows = _Rows(places, tf.fill(tf.shape(places), ids.start), _gather(initial_state, images))
 
     def body(position: Any, rows: _Rows, found: Hypotheses) -> tuple[Any, _Rows, Hypotheses]:
-        logits, state = step(rows.tokens, rows.places, rows.state)
-        banned = next_words.banned(logits.shape[-1], position, config, ids)
-        logits = tf.cast(logits, tf.float32) + tf.where(banned, -float("inf"), 0.0)
+        logits, state = step(rows.tokens, rows.places, rows.state, position)
         if config.no_repeat_ngram_size:
             said = tf.gather(_flat(found.token_ids), rows.places)
             logits = next_words.without_repeats(logits, said, position, config.no_repeat_ngram_size)
@@ -250,14 +253,11 @@ def _longer_beam(
 
 
 def _longer_draw(
-    rows: _Rows, logits: Any, words: Any, found: Hypotheses, ids: SpecialIds
+    rows: _Rows, words: Any, log_probs: Any, found: Hypotheses, ids: SpecialIds
 ) -> _Longer:
-    """Extends each row by its word int32 [N]; a finished hypothesis stays as it is."""
-    largest = tf.reduce_max(logits, axis=-1, keepdims=True)
-    chosen = tf.gather(logits, words[:, tf.newaxis], batch_dims=1)
-    drawn = next_words.log_probs(chosen, logits, largest)
-    drawn = _put(rows.places, drawn, found, 0.0)[..., 0]
-    words = _put(rows.places, words[:, tf.newaxis], found, ids.pad)[..., 0]
+    """Extends each row by its word int32 [N,1]; a finished hypothesis stays as it is."""
+    drawn = _put(rows.places, log_probs, found, 0.0)[..., 0]
+    words = _put(rows.places, words, found, ids.pad)[..., 0]
     log_probs = found.log_probs + tf.where(found.finished, 0.0, drawn)
     words = tf.where(found.finished, ids.pad, words)
     places = tf.reshape(tf.range(tf.size(words)), tf.shape(words))

@@ -63,6 +63,11 @@ class FastDecoder:
             self._set_attention(decoder.attention)
         self._set_logits(decoder)
 
+    @property
+    def num_logits(self) -> int:
+        """V': V rounded up to an odd number of `next_words.GROUP_WORDS`."""
+        return len(self._logits[1])
+
     def start(self, features: Any) -> FastMemory:
         """Does the work that is needed once an image.
 
@@ -80,14 +85,20 @@ class FastDecoder:
         if self.config.attention == "dot":
             values = projected[:, tf.newaxis]
             return FastMemory(state, tf.transpose(values, [0, 1, 3, 2]), values)
-        size = self._width // self._heads
-        both = _apply(flat, self._keys_values)
-        keys, values = tf.unstack(tf.reshape(both, [-1, positions, 2, self._heads, size]), axis=2)
-        keys = tf.transpose(keys, [0, 2, 3, 1]) / size**0.5
-        return FastMemory(state, keys, tf.transpose(values, [0, 2, 1, 3]))
+        shape = [-1, positions, self._heads, self._width // self._heads]
+        keys, values = (tf.reshape(_apply(flat, w), shape) for w in (self._keys, self._values))
+        return FastMemory(
+            state, tf.transpose(keys, [0, 2, 3, 1]), tf.transpose(values, [0, 2, 1, 3])
+        )
 
     def step(
-        self, tokens: Any, places: Any, state: Any, memory: FastMemory, hypotheses: int
+        self,
+        tokens: Any,
+        places: Any,
+        state: Any,
+        memory: FastMemory,
+        hypotheses: int,
+        offsets: Any = 0.0,
     ) -> tuple[Any, Any]:
         """Draws one word further.
 
@@ -97,18 +108,20 @@ class FastDecoder:
             state: GRU state float32 [N,D].
             memory: of `start` for the B images.
             hypotheses: W.
+            offsets: to be added to the logits, float32 [V'].
 
         Returns:
-            Logits float32 [N,V'] of the next words and the new GRU state [N,D]. V' is V
-            rounded up to an odd number of `next_words.GROUP_WORDS`; words that do not exist
-            have -inf.
+            Logits float32 [N,V'] of the next words and the new GRU state [N,D]; words that do
+            not exist have -inf.
         """
         state = self._next_state(tokens, state)
         joined = self._attend(state, places, memory, hypotheses) + state
         mean, variance = tf.nn.moments(joined, axes=[-1], keepdims=True)
         scale, offset = self._norm
         joined = (joined - mean) * tf.math.rsqrt(variance + self._epsilon) * scale + offset
-        return _apply(joined, self._logits), state
+        kernel, bias = self._logits
+        # Added to the bias they cost V' additions, to the logits N times as many.
+        return _apply(joined, (kernel, bias + offsets)), state
 
     def _next_state(self, tokens: Any, state: Any) -> Any:
         """The GRU (Cho et al. 2014), its reset gate after the product, as Keras has it."""
@@ -160,11 +173,10 @@ class FastDecoder:
         width = self._width
         self._query = _with_one_layout(*_heads_dense(attention.query_dense, width))
         self._output = _with_one_layout(*_heads_dense(attention.output_dense, width))
-        keys = _heads_dense(attention.key_dense, width)
-        values = _heads_dense(attention.value_dense, width)
-        self._keys_values = tuple(
-            np.concatenate(pair, axis=-1) for pair in zip(keys, values, strict=True)
-        )
+        self._values = _heads_dense(attention.value_dense, width)
+        scale = np.float32((width // self._heads) ** -0.5)
+        kernel, bias = _heads_dense(attention.key_dense, width)
+        self._keys = (kernel * scale, bias * scale)
 
 
 def _array(variable: Any) -> Array:
@@ -188,4 +200,4 @@ def _with_one_layout(kernel: Array, bias: Array) -> tuple[Array, Array]:
 
 def _apply(inputs: Any, weights: Any) -> Any:
     kernel, bias = weights
-    return tf.nn.bias_add(tf.matmul(inputs, tf.constant(kernel)), tf.constant(bias))
+    return tf.nn.bias_add(tf.matmul(inputs, tf.constant(kernel)), tf.convert_to_tensor(bias))

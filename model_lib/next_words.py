@@ -1,4 +1,4 @@
-"""From logits to words: which may follow, the best, the likeliest, and random ones.
+"""From logits to words: which may follow, the best, and random ones.
 
 Takes the logits of a step, float32 [N,V], one row a hypothesis; words that may not follow have
 -inf. Knows neither the network nor the search.
@@ -26,11 +26,12 @@ class SpecialIds(NamedTuple):
     end: int = 3
 
 
-def banned(vocabulary_size: int, position: Any, config: DecodeConfig, ids: SpecialIds) -> Any:
-    """Returns bool [V], true for words that may not follow."""
+def offsets(vocabulary_size: int, position: Any, config: DecodeConfig, ids: SpecialIds) -> Any:
+    """Returns float32 [V] to be added to logits: -inf for words that may not follow, else 0."""
     words = tf.range(vocabulary_size)
     banned = (words == ids.pad) | (words == ids.unknown) | (words == ids.start)
-    return banned | ((words == ids.end) & (position < config.min_length_tokens))
+    banned |= (words == ids.end) & (position < config.min_length_tokens)
+    return tf.where(banned, -float("inf"), 0.0)
 
 
 def without_repeats(logits: Any, token_ids: Any, position: Any, size: int) -> Any:
@@ -90,11 +91,6 @@ def best_words(logits: Any, count: int) -> tuple[Any, Any]:
     values, places = tf.math.top_k(members, count)
     group = tf.gather(best, places // GROUP_WORDS, batch_dims=1)
     return values, group * GROUP_WORDS + places % GROUP_WORDS
-
-
-def likeliest(logits: Any) -> Any:
-    """Returns the best word int32 [N] of each row."""
-    return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
 
 def sample(logits: Any, uniforms: Any, config: DecodeConfig) -> Any:

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_lib import decoding, fast_decoder
+from model_lib import decoding, fast_decoder, next_words
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.fast_decoder import FastDecoder
-from model_lib.next_words import GROUP_WORDS
+from model_lib.next_words import GROUP_WORDS, SpecialIds
 
 VOCABULARY, IMAGES, POSITIONS, CHANNELS, WIDTH = 30, 3, 4, 10, 16
 CONFIGS = {
@@ -82,8 +82,13 @@ def test_captions_are_those_of_the_plain_decoder(decoder, features, config, keep
     fast = FastDecoder(decoder)
     memory = fast.start(features)
     width = decoding.hypotheses_per_image(config)
+
+    def step(tokens, places, state, position):
+        offsets = next_words.offsets(fast.num_logits, position, config, SpecialIds())
+        return fast.step(tokens, places, state, memory, width, offsets)
+
     found = decoding.decode_rows(
-        lambda tokens, places, state: fast.step(tokens, places, state, memory, width),
+        step,
         memory.initial_state,
         config,
         uniforms=uniforms,
@@ -127,7 +132,9 @@ def test_kernels_with_two_layouts_are_wider_and_change_nothing(decoder, features
 def test_logits_have_whole_groups_of_words_and_one_layout(words, columns):
     made = CaptionDecoder(CONFIGS["course"], words)
     made((tf.zeros([1, POSITIONS, CHANNELS]), tf.zeros([1, 1, 2], tf.int32)))
-    kernel, bias = FastDecoder(made)._logits
+    fast = FastDecoder(made)
+    kernel, bias = fast._logits
+    assert fast.num_logits == columns
     assert (kernel.shape, bias.shape) == ((WIDTH, columns), (columns,))
     assert columns % GROUP_WORDS == 0
     assert columns % fast_decoder._UNSTEADY_COLUMNS

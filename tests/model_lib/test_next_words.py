@@ -5,10 +5,9 @@ import tensorflow as tf
 from model_lib.config import DecodeConfig
 from model_lib.next_words import (
     SpecialIds,
-    banned,
     best_words,
-    likeliest,
     log_probs,
+    offsets,
     sample,
     without_repeats,
 )
@@ -36,14 +35,11 @@ def test_log_probabilities_are_a_log_softmax():
 
 def test_which_words_may_not_follow():
     ids = SpecialIds(0, 1, 2, 3)
-    early = banned(6, tf.constant(0), DecodeConfig(min_length_tokens=2), ids)
-    late = banned(6, tf.constant(2), DecodeConfig(min_length_tokens=2), ids)
-    assert early.numpy().tolist() == [True, True, True, True, False, False]
-    assert late.numpy().tolist() == [True, True, True, False, False, False]
-
-
-def test_the_likeliest_word():
-    assert likeliest(tf.constant([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])).numpy().tolist() == [1, 0]
+    early = offsets(6, tf.constant(0), DecodeConfig(min_length_tokens=2), ids)
+    late = offsets(6, tf.constant(2), DecodeConfig(min_length_tokens=2), ids)
+    never = -np.inf
+    assert early.numpy().tolist() == [never, never, never, never, 0, 0]
+    assert late.numpy().tolist() == [never, never, never, 0, 0, 0]
 
 
 def test_samples_follow_the_probabilities_within_top_k():
