@@ -122,7 +122,10 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         """
         load_tensorflow_as_told()
         with collection_paused():
+            from model_lib.cores import share_cores
+
             allow_memory_growth()
+            share_cores(self.batch_size or DEFAULT_BATCH_SIZE)
             captioner = load_bundle(
                 self._folder or default_bundle_path(),
                 storage.open_read,

@@ -3,7 +3,7 @@
 python -m benchmarks.all          everything, into docs/performance.json and .md
 python -m benchmarks.throughput   encoder, captioner and whole job
 python -m benchmarks.encoders     the encoder in ONNX Runtime, inside the captioner and alone
-python -m benchmarks.onednn       TensorFlow with oneDNN and as it starts by itself
+python -m benchmarks.tensorflow_settings  oneDNN and threads, against TensorFlow's own choice
 python -m benchmarks.peers        the course's loop, Beam's stock way, Keras
 python -m benchmarks.growth       time an image and memory as the input grows
 python -m benchmarks.startup      process start to first caption
@@ -12,7 +12,8 @@ python -m benchmarks.publishing   the launcher's merge of committed parts
 python -m benchmarks.short        a few ratios against a stored baseline (`make bench`)
 python -m benchmarks.scale        docs/scale.md's tables and picture
 
-They run TensorFlow as the job does, with oneDNN; peers in the same process too.
+They run TensorFlow with oneDNN, as the job does; peers in the same process too. Those without
+TensorFlow's peers in their process also share the cores as the job does (`model_lib.cores`).
 """
 
 from model_lib.onednn import prefer_onednn

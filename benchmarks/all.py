@@ -23,7 +23,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "equality": (),
     "throughput": ("--images", "5000"),
     "encoders": (),
-    "onednn": (),
+    "tensorflow_settings": (),
     "peers": ("--images", "1024"),
     "startup": (),
     "workers": ("--images", "2048"),
@@ -34,7 +34,7 @@ QUICK: Mapping[str, tuple[str, ...]] = {
     "equality": ("--limit", "100"),
     "throughput": ("--images", "256", "--job_images", "1024", "--rounds", "3"),
     "encoders": ("--images", "128", "--rounds", "3"),
-    "onednn": ("--images", "128", "--rounds", "2"),
+    "tensorflow_settings": ("--images", "128", "--rounds", "2"),
     "peers": (
         *("--images", "512", "--rounds", "3", "--course_images", "8"),
         *("--stock_images", "64", "--inception_images", "32"),

@@ -16,6 +16,7 @@ from benchmarks.settings import Settings, make_parser, settings_from
 from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.bundle import load_bundle
 from model_lib.captioner import Captioner
+from model_lib.cores import share_cores
 from model_lib.preprocessing import PreparedImage
 
 
@@ -33,6 +34,7 @@ def measure(settings: Settings, argv: Sequence[str] | None = None) -> Report:
         settings: photos, rounds and so on.
         argv: the command line, for the report.
     """
+    share_cores(settings.batch_size)
     captioner = load_bundle(settings.bundle)
     faster = load_bundle(settings.bundle, encoder_runtime="onnxruntime")
     images = captioning.prepare(captioner, settings)

@@ -25,6 +25,7 @@ from model_lib.bundle import default_bundle_path, load_bundle
 from model_lib.captioner import Captioner
 from model_lib.captioning_graphs import SPECIAL_IDS
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig
+from model_lib.cores import share_cores
 from model_lib.preprocessing import PreparedImage, place
 from train.bootstrap import difference_intervals, resampled_metrics
 from train.datasets import CaptionDataset, open_dataset
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def measure(settings: Settings, argv: Sequence[str] | None = None) -> Report:
     """Compares all paths."""
     photos = open_dataset(settings.data, "dev", data_dir=settings.data_dir, limit=settings.limit)
+    share_cores(DEFAULT_BATCH_SIZE)
     captioner = load_bundle(settings.bundle)
     images = [captioner.preprocessor(encoded) for encoded in photos.photos()]
     own = captioner.info.decode

@@ -19,6 +19,7 @@ from benchmarks.settings import Settings, link_photos, make_parser, settings_fro
 from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.bundle import load_bundle
 from model_lib.config import Precision
+from model_lib.cores import share_cores
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
 SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")
@@ -74,6 +75,7 @@ def measure(
         argv: the command line, for the report.
         precisions: of the encoder, each against float32.
     """
+    share_cores(settings.batch_size)
     runs = {
         **captioner_runs(settings),
         **precision_runs(settings, precisions),

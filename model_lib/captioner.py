@@ -23,12 +23,13 @@ from model_lib.bundle_info import BundleInfo
 from model_lib.caption import Caption
 from model_lib.captioning_graphs import Graph, decoder_graph
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
+from model_lib.cores import core_shares
 from model_lib.decoder import CaptionDecoder
 from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
 from model_lib.first_run import run_ahead
 from model_lib.preprocessing import PreparedImage, Preprocessor
-from model_lib.streams import Streams, cpu_streams
+from model_lib.streams import Streams
 from model_lib.tokenizer import Tokenizer
 
 # Images that a CPU encodes at a time: 4 of 224 x 224 take less than 20 MB between two layers.
@@ -70,12 +71,10 @@ class Captioner:
         self.tokenizer = tokenizer
         self.preprocessor = Preprocessor(info.preprocess)
         self._on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self._cores = cpu_streams()
-        streams = 1 if self._on_gpu else self._cores
-        self._streams = Streams(streams)
-        self._make_encoder = make_encoder(
-            encoder, encoder_runtime, precision, threads=self._cores // streams
-        )
+        shares = core_shares(on_gpu=self._on_gpu)
+        self._cores = shares.streams * shares.threads
+        self._streams = Streams(shares.streams, shares.smallest_part)
+        self._make_encoder = make_encoder(encoder, encoder_runtime, precision, shares.threads)
         self._encoder_batch = None if self._on_gpu else _CPU_ENCODER_BATCH[encoder_runtime]
         self._compiled: dict[int | str, Any] = {}
         self._compile_lock = threading.Lock()

@@ -6,37 +6,25 @@ batches one after another.
 """
 
 import concurrent.futures
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-import tensorflow as tf
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-# The decoder's products of fewer rows than this take longer than what running them aside gains.
-_SMALLEST_PART = 16
-# The variable by which TensorFlow itself, and `--workers`, share the cores among processes.
-_THREADS_VARIABLE = "TF_NUM_INTRAOP_THREADS"
-
-
-def cpu_streams() -> int:
-    """Returns how many threads TensorFlow may use in this process, 1 at least."""
-    chosen = tf.config.threading.get_intra_op_parallelism_threads()
-    given = os.environ.get(_THREADS_VARIABLE, "")
-    return chosen or (int(given) if given.isdigit() else 0) or os.cpu_count() or 1
 
 
 class Streams:
     """Runs the parts of batches side by side, in threads that are kept."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, smallest_part: int) -> None:
         """Starts no thread yet.
 
         Args:
             count: most parts at a time; with 1 all runs in the caller's thread.
+            smallest_part: as for `split`.
         """
         self._count = count
+        self._smallest_part = smallest_part
         self._threads = concurrent.futures.ThreadPoolExecutor(count, thread_name_prefix="caption")
 
     def map(
@@ -58,26 +46,28 @@ class Streams:
         Raises:
             Exception: what the function raised for the first part that failed.
         """
-        parts = list(split(items, batch_size, self._count))
+        parts = list(split(items, batch_size, self._count, self._smallest_part))
         if self._count == 1 or len(parts) < 2:
             return [function(part) for part in parts]
         return list(self._threads.map(function, parts))
 
 
-def split(items: Sequence[Item], batch_size: int, streams: int) -> Iterator[Sequence[Item]]:
+def split(
+    items: Sequence[Item], batch_size: int, streams: int, smallest_part: int
+) -> Iterator[Sequence[Item]]:
     """Cuts a list into batches, and batches into parts of one size, a stream each.
 
-    40 items, batches of 32 and 2 streams give parts of 16, 16 and 8: a batch is cut only where
-    its parts keep `_SMALLEST_PART` items.
+    40 items, batches of 32, 2 streams and 16 items at least give parts of 16, 16 and 8.
 
     Args:
         items: any number.
         batch_size: most items of a part.
         streams: most parts of a batch.
+        smallest_part: a batch is cut only where its parts keep so many items.
     """
     for start in range(0, len(items), batch_size):
         batch = items[start : start + batch_size]
-        parts = max(min(streams, len(batch) // _SMALLEST_PART), 1)
+        parts = max(min(streams, len(batch) // smallest_part), 1)
         size = -(-len(batch) // parts)
         for first in range(0, len(batch), size):
             yield batch[first : first + size]

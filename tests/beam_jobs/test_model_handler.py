@@ -274,12 +274,14 @@ def test_the_shipped_bundle_is_found_where_the_worker_has_the_package(toy_bundle
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="x86 only")
-def test_a_worker_s_tensorflow_runs_with_onednn():
+def test_a_worker_s_tensorflow_runs_with_onednn_and_shared_cores(toy_bundle):
     program = """
+import os
+os.cpu_count = lambda: 2
 from beam_jobs.model_handler import CaptionModelHandler
-from model_lib.bundle import default_bundle_path
-CaptionModelHandler(default_bundle_path()).load_model()
+CaptionModelHandler({bundle!r}).load_model()
+import tensorflow as tf
 from tensorflow.python.util import _pywrap_util_port
-print(_pywrap_util_port.IsMklEnabled())
+print(_pywrap_util_port.IsMklEnabled(), tf.config.threading.get_intra_op_parallelism_threads())
 """
-    assert run_fresh(program, {}).stdout.strip() == "True"
+    assert run_fresh(program.format(bundle=toy_bundle), {}).stdout == "True 1\n"

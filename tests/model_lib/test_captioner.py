@@ -209,7 +209,8 @@ def test_both_graphs_have_their_first_run_ahead_where_there_is_a_core_for_it(
         return run_ahead(graph, *example)
 
     monkeypatch.setattr("model_lib.captioner.run_ahead", noted)
-    monkeypatch.setattr("model_lib.captioner.cpu_streams", lambda: cores)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", str(cores))
+    monkeypatch.setattr(tf.config.threading, "get_intra_op_parallelism_threads", lambda: 1)
     captioner = load_bundle(toy_bundle)
     captioner.caption_bytes(photos[:3], GREEDY)
     captioner.caption_bytes(photos[:3], GREEDY)
@@ -237,7 +238,7 @@ def test_streams_change_no_caption(
 ) -> None:
     prepared = [captioner.preprocessor(data) for data in photos * 3]
     for streams in (1, 4):
-        monkeypatch.setattr(captioner, "_streams", Streams(streams))
+        monkeypatch.setattr(captioner, "_streams", Streams(streams, 1))
         for decode in (GREEDY, BEAM, SAMPLE):
             expected = captioner.caption_prepared(prepared, decode, batch_size=7)
             check_equal(captioner.caption_prepared(prepared, decode, batch_size=64), expected)

@@ -1,9 +1,9 @@
-"""TensorFlow with oneDNN, as the job runs it, against TensorFlow's own choice for this CPU.
+"""TensorFlow as the job sets it, against its own choice of kernels, and of threads, on this CPU.
 
-    python -m benchmarks.onednn
+    python -m benchmarks.tensorflow_settings
 
-The choice is made once a process, so each round is a process with and one without. Where TensorFlow
-turns oneDNN on by itself, both are the same and the ratios are 1.
+A choice is made once a process, so each round is a process for each. Where TensorFlow turns oneDNN
+on by itself, and where there is one core, both are the same and the ratios are 1.
 """
 
 import argparse
@@ -18,7 +18,10 @@ from benchmarks.settings import ROOT, Settings, make_parser, settings_from
 from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.onednn import VARIABLE
 
-WAYS = ("preferred", "own choice")
+AS_THE_JOB = "as the job"
+OWN_KERNELS = "own kernels"
+OWN_THREADS = "own threads"
+WAYS = (AS_THE_JOB, OWN_KERNELS, OWN_THREADS)
 # The runs, as `throughput.captioner_runs` calls them.
 PARTS = ("encoder", "captioner greedy", "captioner beam 3")
 PASSES = 3
@@ -31,17 +34,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     settings = settings_from(arguments)
     if arguments.child:
-        print(json.dumps(time_parts(settings)))
+        print(json.dumps(time_parts(settings, arguments.child)))
         return 0
     publish(measure(settings, list(sys.argv[1:] if argv is None else argv)), settings.json)
     return 0
 
 
-def time_parts(settings: Settings) -> dict[str, float]:
+def time_parts(settings: Settings, way: str) -> dict[str, float]:
     """Returns the seconds of each part, the median of some passes after one that does not count."""
     # Imported late: with TensorFlow, which the process that starts the others does not need.
     from benchmarks.throughput import captioner_runs
+    from model_lib.cores import share_cores
 
+    if way != OWN_THREADS:
+        share_cores(settings.batch_size)
     seconds = measure_in_turn(captioner_runs(settings), PASSES, quiet=True)
     return {name: median(values) for name, values in seconds.items()}
 
@@ -69,18 +75,22 @@ def measure(settings: Settings, argv: Sequence[str]) -> Report:
     medians = {
         f"{part}, {way}": median(values) for way in WAYS for part, values in speeds[way].items()
     }
-    return make_report("onednn", onednn_rows(speeds), settings.shown(), medians, argv)
+    rows = settings_rows(speeds)
+    return make_report("tensorflow_settings", rows, settings.shown(), medians, argv)
 
 
-def onednn_rows(speeds: Mapping[str, Mapping[str, list[float]]]) -> list[Row]:
+def settings_rows(speeds: Mapping[str, Mapping[str, list[float]]]) -> list[Row]:
     """Returns the ratios of speeds, from images a second by way and part."""
-    preferred, own = (speeds[way] for way in WAYS)
     return [
         Row(
-            f"onednn_{part.replace(' ', '_')}",
-            f"{part}, with oneDNN / TensorFlow's own choice",
-            paired_ratios(preferred[part], own[part]),
+            f"{key}_{part.replace(' ', '_')}",
+            f"{part}, {what}",
+            paired_ratios(speeds[AS_THE_JOB][part], speeds[other][part]),
             "ratio",
+        )
+        for key, what, other in (
+            ("onednn", "with oneDNN / TensorFlow's own choice of kernels", OWN_KERNELS),
+            ("threads", "cores shared / each operation on all cores", OWN_THREADS),
         )
         for part in PARTS
     ]
@@ -100,8 +110,8 @@ def _in_child(way: str, argv: Sequence[str]) -> dict[str, float]:
 
 def _program(way: str) -> str:
     """Returns what a process begins with: TensorFlow is imported with nothing set, or after."""
-    early = "" if way == "preferred" else "import tensorflow; "
-    return f"{early}from benchmarks.onednn import main; main()"
+    early = "import tensorflow; " if way == OWN_KERNELS else ""
+    return f"{early}from benchmarks.tensorflow_settings import main; main()"
 
 
 if __name__ == "__main__":
