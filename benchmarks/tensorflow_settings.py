@@ -2,20 +2,23 @@
 
     python -m benchmarks.tensorflow_settings
 
-A choice is made once a process, so each round is a process for each. Where TensorFlow turns oneDNN
-on by itself, and where there is one core, both are the same and the ratios are 1.
+A choice is made once a process, so there is a process for each, and they take turns. Where
+TensorFlow turns oneDNN on by itself, and where there is one core, both are the same and the ratios
+are 1.
 """
 
 import argparse
-import json
+import contextlib
+import functools
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.results import Report, Row, make_report, publish
 from benchmarks.settings import ROOT, Settings, make_parser, settings_from
-from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
+from benchmarks.timing import measure_in_turn, median, paired_ratios, rates
 from model_lib.onednn import VARIABLE
 
 AS_THE_JOB = "as the job"
@@ -24,32 +27,34 @@ OWN_THREADS = "own threads"
 WAYS = (AS_THE_JOB, OWN_KERNELS, OWN_THREADS)
 # The runs, as `throughput.captioner_runs` calls them.
 PARTS = ("encoder", "captioner greedy", "captioner beam 3")
-PASSES = 3
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures, prints and writes; returns the exit code."""
-    parser = make_parser(__doc__, images=256, rounds=5)
+    parser = make_parser(__doc__, images=256, rounds=11)
     parser.add_argument("--child", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args(argv)
     settings = settings_from(arguments)
     if arguments.child:
-        print(json.dumps(time_parts(settings, arguments.child)))
+        time_parts(settings, arguments.child)
         return 0
     publish(measure(settings, list(sys.argv[1:] if argv is None else argv)), settings.json)
     return 0
 
 
-def time_parts(settings: Settings, way: str) -> dict[str, float]:
-    """Returns the seconds of each part, the median of some passes after one that does not count."""
+def time_parts(settings: Settings, way: str) -> None:
+    """Runs each part that standard input names, and writes its seconds to standard output."""
     # Imported late: with TensorFlow, which the process that starts the others does not need.
     from benchmarks.throughput import captioner_runs
     from model_lib.cores import share_cores
 
     if way != OWN_THREADS:
         share_cores(settings.batch_size)
-    seconds = measure_in_turn(captioner_runs(settings), PASSES, quiet=True)
-    return {name: median(values) for name, values in seconds.items()}
+    runs = captioner_runs(settings)
+    for line in sys.stdin:
+        begin = time.perf_counter()
+        runs[line.strip()]()
+        print(time.perf_counter() - begin, flush=True)
 
 
 def measure(settings: Settings, argv: Sequence[str]) -> Report:
@@ -59,22 +64,17 @@ def measure(settings: Settings, argv: Sequence[str]) -> Report:
         settings: photos, rounds and so on.
         argv: the command line, which the processes get too.
     """
-    found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-
-    def run_of(way: str) -> Run:
-        def run() -> None:
-            found[way].append(_in_child(way, argv))
-
-        return run
-
-    measure_in_turn({way: run_of(way) for way in WAYS}, settings.rounds, warm_ups=0)
-    speeds = {
-        way: {part: rates(settings.images, [one[part] for one in found[way]]) for part in PARTS}
-        for way in WAYS
-    }
-    medians = {
-        f"{part}, {way}": median(values) for way in WAYS for part, values in speeds[way].items()
-    }
+    with contextlib.ExitStack() as stack:
+        children = {way: stack.enter_context(_child(way, argv)) for way in WAYS}
+        runs = {
+            f"{part}, {way}": functools.partial(_ask, children[way], part)
+            for part in PARTS
+            for way in WAYS
+        }
+        seconds = measure_in_turn(runs, settings.rounds)
+    found = {name: rates(settings.images, values) for name, values in seconds.items()}
+    speeds = {way: {part: found[f"{part}, {way}"] for part in PARTS} for way in WAYS}
+    medians = {name: median(values) for name, values in found.items()}
     rows = settings_rows(speeds)
     return make_report("tensorflow_settings", rows, settings.shown(), medians, argv)
 
@@ -96,16 +96,29 @@ def settings_rows(speeds: Mapping[str, Mapping[str, list[float]]]) -> list[Row]:
     ]
 
 
-def _in_child(way: str, argv: Sequence[str]) -> dict[str, float]:
-    """Runs the parts in a process of its own."""
+@contextlib.contextmanager
+def _child(way: str, argv: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """A process that runs the parts; it ends with its standard input."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
     environment.pop(VARIABLE, None)
     words = [sys.executable, "-W", "ignore", "-c", _program(way), *argv, "--child", way]
-    run = subprocess.run(
-        words, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True
-    )
-    found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
-    return found
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        words, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True
+    ) as child:
+        yield child
+
+
+def _ask(child: "subprocess.Popen[str]", part: str) -> float:
+    """Has a part run once; returns its seconds."""
+    assert child.stdin
+    assert child.stdout
+    child.stdin.write(f"{part}\n")
+    child.stdin.flush()
+    answer = child.stdout.readline()
+    if not answer:
+        raise SystemExit(f"the process that runs {part} has ended; its error stands above")
+    return float(answer)
 
 
 def _program(way: str) -> str:
