@@ -12,8 +12,9 @@ python -m benchmarks.publishing   the launcher's merge of committed parts
 python -m benchmarks.short        a few ratios against a stored baseline (`make bench`)
 python -m benchmarks.scale        docs/scale.md's tables and picture
 
-They run TensorFlow with oneDNN, as the job does; peers in the same process too. Those without
-TensorFlow's peers in their process also share the cores as the job does (`model_lib.cores`).
+They run TensorFlow with oneDNN, as the job does; peers in the same process too. Where no peer in
+TensorFlow is in the process, the cores are shared as in the job (`model_lib.cores`). `peers` and
+`short` load a bundle first, which starts TensorFlow's threads: every operation keeps all of them.
 """
 
 from model_lib.onednn import prefer_onednn

@@ -3,7 +3,7 @@
 Parts of a batch that go through the network side by side keep cores busy; operations that each
 spread over all cores as well only disturb each other (docs/performance.md). TensorFlow knows one
 number of threads for all operations of a process, so it is for the process's owner to choose it:
-the job and the commands do, `load_bundle` does not.
+the job does, `load_bundle` does not.
 """
 
 import contextlib
