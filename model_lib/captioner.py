@@ -27,7 +27,7 @@ from model_lib.cores import core_shares
 from model_lib.decoder import CaptionDecoder
 from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
-from model_lib.first_run import run_ahead
+from model_lib.first_run import run_ahead, run_when_called
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams
 from model_lib.tokenizer import Tokenizer
@@ -206,7 +206,7 @@ class Captioner:
 
         def make() -> Encode:
             blank = np.zeros((1, *self.encoder.input_shape[1:]), np.uint8)
-            return self._ahead(self._make_encoder(size), blank)
+            return self._with_first_run(self._make_encoder(size), blank)
 
         encode: Encode = self._once(size, make)
         return encode
@@ -219,17 +219,14 @@ class Captioner:
             graph = decoder_graph(self.decoder, feature_shape, decode, keep_all=self._on_gpu)
             shapes = (feature_shape, (decode.num_captions, decode.max_length_tokens))
             blanks = [np.zeros((_FIRST_RUN_IMAGES, *shape), np.float32) for shape in shapes]
-            return self._ahead(graph, *blanks)
+            return self._with_first_run(graph, *blanks)
 
         graph: Graph = self._once(decode.replace(seed=0).to_json(), make)
         return graph
 
-    def _ahead(self, graph: Graph, *example: np.ndarray[Any, Any]) -> Graph:
-        """Starts a graph's first run, unless all that this process may use is one core.
-
-        There it would gain nothing, and what its thread frees stays with that thread.
-        """
-        return run_ahead(graph, *example) if self._cores > 1 else graph
+    def _with_first_run(self, graph: Graph, *example: np.ndarray[Any, Any]) -> Graph:
+        """Starts a graph's first run, unless one core is all there is: no time is gained then."""
+        return run_ahead(graph, *example) if self._cores > 1 else run_when_called(graph)
 
     def _once(self, key: int | str, make: Callable[[], Any]) -> Any:
         with self._compile_lock:

@@ -5,7 +5,6 @@ on CPUs this runs an encoder faster than `keras.Model.predict`. TensorFlow folds
 the weights of ordinary convolutions only; those of depthwise ones are folded here.
 """
 
-import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -67,25 +66,14 @@ def fold_depthwise_factors(graph: tf.Graph) -> tuple[graph_pb2.GraphDef, int]:
         The changed graph, in which all names stand for the same values as before, and how many
         factors were moved.
     """
-    graph_def = graph.as_graph_def()
-    nodes = {node.name: node for node in graph_def.node}
-    uses = collections.Counter(name for node in graph_def.node for name in node.input)
-    moved = 0
-    for operation in graph.get_operations():
-        if operation.type != "Mul":
-            continue
-        for conv, factor in (operation.inputs, operation.inputs[::-1]):
-            if uses[conv.op.name] == 1 and _is_factor_of_channels(conv, factor):
-                _move_factor(graph_def, nodes[operation.name], conv.op, factor)
-                moved += 1
-                break
-    return graph_def, moved
+    return _fold(graph, found := _factors(graph)), len(found)
 
 
 def _with_folded_factors(compiled: Any, signature: list[tf.TensorSpec]) -> Any:
-    graph_def, moved = fold_depthwise_factors(compiled.graph)
-    if not moved:
+    factors = _factors(compiled.graph)
+    if not factors:
         return compiled
+    graph_def = _fold(compiled.graph, factors)
     names = [tensor.name for tensor in compiled.inputs]
     results = [tensor.name for tensor in compiled.outputs]
 
@@ -94,6 +82,25 @@ def _with_folded_factors(compiled: Any, signature: list[tf.TensorSpec]) -> Any:
         return tf.graph_util.import_graph_def(graph_def, input_map, results, name="")
 
     return tf.compat.v1.wrap_function(imported, signature)
+
+
+def _factors(graph: tf.Graph) -> list[tuple[Any, Any, Any]]:
+    """Returns the products that can be folded, as (product, convolution, factor)."""
+    return [
+        (operation, conv, factor)
+        for operation in graph.get_operations()
+        if operation.type == "Mul"
+        for conv, factor in (operation.inputs, operation.inputs[::-1])
+        if len(conv.consumers()) == 1 and _is_factor_of_channels(conv, factor)
+    ]
+
+
+def _fold(graph: tf.Graph, factors: Iterable[tuple[Any, Any, Any]]) -> graph_pb2.GraphDef:
+    graph_def = graph.as_graph_def()
+    nodes = {node.name: node for node in graph_def.node}
+    for product, conv, factor in factors:
+        _move_factor(graph_def, nodes[product.name], conv.op, factor)
+    return graph_def
 
 
 def _is_factor_of_channels(conv: Any, factor: Any) -> bool:

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from model_lib.first_run import run_ahead
+from model_lib.first_run import run_ahead, run_when_called
 
 
 def test_the_first_run_begins_at_once_and_calls_wait_for_it() -> None:
@@ -46,3 +46,32 @@ def test_a_first_run_that_fails_says_nothing_and_calls_raise_their_own_error(
     with pytest.raises(ValueError, match="-2 is too small"):
         ahead(-2)
     assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def returned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What happened, in order; the return of freed memory among it."""
+    events: list[str] = []
+    monkeypatch.setattr("model_lib.first_run.return_freed_memory", lambda: events.append("freed"))
+    return events
+
+
+def test_freed_memory_goes_back_after_a_run_ahead_and_only_then(returned: list[str]) -> None:
+    ahead = run_ahead(returned.append, "run")
+    ahead("call")
+    assert returned == ["run", "freed", "call"]
+
+
+def test_freed_memory_goes_back_after_the_first_call_that_ends_well(returned: list[str]) -> None:
+    def graph(what: str) -> str:
+        if what == "bad":
+            raise ValueError(what)
+        returned.append(what)
+        return what.upper()
+
+    when_called = run_when_called(graph)
+    assert not returned
+    with pytest.raises(ValueError, match="bad"):
+        when_called("bad")
+    assert [when_called("first"), when_called("second")] == ["FIRST", "SECOND"]
+    assert returned == ["first", "freed", "second"]
