@@ -5,6 +5,7 @@ on CPUs this runs an encoder faster than `keras.Model.predict`. TensorFlow folds
 the weights of ordinary convolutions only; those of depthwise ones are folded here.
 """
 
+import collections
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+_DEPTHWISE = "DepthwiseConv2dNative"
 
 
 def freeze(
@@ -66,14 +69,27 @@ def fold_depthwise_factors(graph: tf.Graph) -> tuple[graph_pb2.GraphDef, int]:
         The changed graph, in which all names stand for the same values as before, and how many
         factors were moved.
     """
-    return _fold(graph, found := _factors(graph)), len(found)
+    graph_def = graph.as_graph_def()
+    nodes = {node.name: node for node in graph_def.node}
+    uses = collections.Counter(name for node in graph_def.node for name in node.input)
+    moved = 0
+    for operation in graph.get_operations():
+        if operation.type != "Mul":
+            continue
+        for conv, factor in (operation.inputs, operation.inputs[::-1]):
+            if uses[conv.op.name] == 1 and _is_factor_of_channels(conv, factor):
+                _move_factor(graph_def, nodes[operation.name], conv.op, factor)
+                moved += 1
+                break
+    return graph_def, moved
 
 
 def _with_folded_factors(compiled: Any, signature: list[tf.TensorSpec]) -> Any:
-    factors = _factors(compiled.graph)
-    if not factors:
+    if not any(op.type == _DEPTHWISE for op in compiled.graph.get_operations()):
+        return compiled  # and no copy of its constants is made
+    graph_def, moved = fold_depthwise_factors(compiled.graph)
+    if not moved:
         return compiled
-    graph_def = _fold(compiled.graph, factors)
     names = [tensor.name for tensor in compiled.inputs]
     results = [tensor.name for tensor in compiled.outputs]
 
@@ -84,28 +100,9 @@ def _with_folded_factors(compiled: Any, signature: list[tf.TensorSpec]) -> Any:
     return tf.compat.v1.wrap_function(imported, signature)
 
 
-def _factors(graph: tf.Graph) -> list[tuple[Any, Any, Any]]:
-    """Returns the products that can be folded, as (product, convolution, factor)."""
-    return [
-        (operation, conv, factor)
-        for operation in graph.get_operations()
-        if operation.type == "Mul"
-        for conv, factor in (operation.inputs, operation.inputs[::-1])
-        if len(conv.consumers()) == 1 and _is_factor_of_channels(conv, factor)
-    ]
-
-
-def _fold(graph: tf.Graph, factors: Iterable[tuple[Any, Any, Any]]) -> graph_pb2.GraphDef:
-    graph_def = graph.as_graph_def()
-    nodes = {node.name: node for node in graph_def.node}
-    for product, conv, factor in factors:
-        _move_factor(graph_def, nodes[product.name], conv.op, factor)
-    return graph_def
-
-
 def _is_factor_of_channels(conv: Any, factor: Any) -> bool:
     """Whether `factor` has one value for each channel of a depthwise convolution's output."""
-    if conv.op.type != "DepthwiseConv2dNative" or conv.op.get_attr("data_format") != b"NHWC":
+    if conv.op.type != _DEPTHWISE or conv.op.get_attr("data_format") != b"NHWC":
         return False
     channels = conv.shape[-1]
     shape: list[int | None] = factor.shape.as_list()

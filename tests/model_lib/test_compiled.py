@@ -92,3 +92,17 @@ def test_a_factor_that_others_use_stays():
     scaled, same = run(images)
     np.testing.assert_array_equal(same, images)
     np.testing.assert_array_equal(scaled, images * [2.0, 3.0])
+
+
+def test_of_two_convolutions_multiplied_one_takes_the_other_as_its_factor():
+    weights = tf.constant([[[[2.0], [3.0]]]])
+
+    def product(first, second):
+        return tf.multiply(
+            *(tf.nn.depthwise_conv2d(x, weights, [1] * 4, "SAME") for x in (first, second))
+        )
+
+    spec = tf.TensorSpec([1, 1, 1, 2], tf.float32)
+    first, second = np.ones([1, 1, 1, 2], np.float32), np.full([1, 1, 1, 2], 5, np.float32)
+    [found] = freeze(product, [spec, spec])(first, second)
+    np.testing.assert_array_equal(found, [[[[20.0, 45.0]]]])
