@@ -49,7 +49,8 @@ demo: $(VENV)/.installed-job  ## caption the sample photos into build/demo
 	@echo "report: $(CURDIR)/$(DEMO_OUTPUT)/report.html"
 
 test: $(VENV)/.installed-dev bqemulator system-tools  ## run the tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	  $(PYTEST_ARGS)
 
 check: lint types test  ## what CI runs: lint, format, types, tests
 

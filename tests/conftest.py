@@ -38,14 +38,19 @@ def toy_bundle(tmp_path_factory) -> str:
     return make_toy_bundle(str(tmp_path_factory.mktemp("bundles") / "toy"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts files with slow tests first: a long one at the end would run while a core idles."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True)
-def _logging_as_before():
-    """Undoes what a command under test does to the process's logging."""
-    names = (None, "absl", "beam_jobs", "model_lib", "train")
-    before = {name: logging.getLogger(name).level for name in names}
+def _logging_as_in_a_new_process():
+    """Undoes what a command does to the process's logging, in a test or in a module's fixture."""
     handlers = list(logging.getLogger().handlers)
+    logging.getLogger().setLevel(logging.WARNING)
+    for name in ("absl", "beam_jobs", "model_lib", "train"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     yield
-    for name, level in before.items():
-        logging.getLogger(name).setLevel(level)
     for handler in set(logging.getLogger().handlers) - set(handlers):
         logging.getLogger().removeHandler(handler)
