@@ -18,7 +18,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from model_lib import decoding
 from model_lib.bundle_info import BundleInfo
 from model_lib.caption import Caption
 from model_lib.captioning_graphs import Graph, decoder_graph
@@ -28,6 +27,7 @@ from model_lib.decoder import CaptionDecoder
 from model_lib.encoder_runtime import Encode, make_encoder
 from model_lib.errors import ConfigError
 from model_lib.first_run import run_ahead, run_when_called
+from model_lib.hypotheses import Hypotheses
 from model_lib.preprocessing import PreparedImage, Preprocessor
 from model_lib.streams import Streams
 from model_lib.tokenizer import Tokenizer
@@ -120,7 +120,7 @@ class Captioner:
         def caption(part: Sequence[PreparedImage]) -> list[list[Caption]]:
             features = self._encode(part, batch_size)
             outputs = draw(features, _uniforms_of(part, decode))
-            found = decoding.Hypotheses(*(output.numpy() for output in outputs))
+            found = Hypotheses(*(output.numpy() for output in outputs))
             return [self._captions_of(found, row) for row in range(len(part))]
 
         parts = self._streams.map(caption, images, batch_size)
@@ -180,12 +180,12 @@ class Captioner:
             features[rows] = encode(_stack(images[rows]))
         return features
 
-    def _captions_of(self, found: decoding.Hypotheses, row: int) -> list[Caption]:
+    def _captions_of(self, found: Hypotheses, row: int) -> list[Caption]:
         """Makes the captions of one image from arrays [B,N,...]; empty places are left out."""
         places = np.flatnonzero(np.isfinite(found.log_probs[row]))
         return [self._caption(found, row, int(place)) for place in places]
 
-    def _caption(self, found: decoding.Hypotheses, row: int, place: int) -> Caption:
+    def _caption(self, found: Hypotheses, row: int, place: int) -> Caption:
         num_tokens = int(found.lengths[row, place])
         token_ids = tuple(int(token) for token in found.token_ids[row, place, :num_tokens])
         log_prob = float(found.log_probs[row, place])

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from model_lib import decoding, next_words
+from model_lib import decoding, hypotheses, next_words
 from model_lib.compiled import freeze
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
@@ -57,9 +57,9 @@ def decoder_graph(
 
     Returns:
         A function of features float32 [B,P,C] and uniforms float32 [B,N,T] (for `sample`) that
-        returns the fields of `decoding.Hypotheses` as a list.
+        returns the fields of `hypotheses.Hypotheses` as a list.
     """
-    width = decoding.hypotheses_per_image(decode)
+    width = hypotheses.per_image(decode)
     signature = [
         tf.TensorSpec([None, *feature_shape], tf.float32),
         tf.TensorSpec([None, decode.num_captions, decode.max_length_tokens], tf.float32),

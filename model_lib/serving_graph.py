@@ -14,8 +14,8 @@ import tensorflow as tf
 from model_lib.captioner import Captioner
 from model_lib.captioning_graphs import decoder_graph, encoder_graph
 from model_lib.config import DecodeConfig
-from model_lib.decoding import Hypotheses
 from model_lib.graph_preprocessing import GraphPreprocessor
+from model_lib.hypotheses import Hypotheses
 from model_lib.tokenizer import PAD_ID, SPECIAL_WORDS, Tokenizer
 
 # Score of a caption that is not there: JSON has no infinity.

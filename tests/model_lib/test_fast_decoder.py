@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model_lib import decoding, fast_decoder, next_words
+from model_lib import decoding, fast_decoder, hypotheses, next_words
 from model_lib.config import DecodeConfig, ModelConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.fast_decoder import FastDecoder
@@ -81,7 +81,7 @@ def test_captions_are_those_of_the_plain_decoder(decoder, features, config, keep
     )
     fast = FastDecoder(decoder)
     memory = fast.start(features)
-    width = decoding.hypotheses_per_image(config)
+    width = hypotheses.per_image(config)
 
     def step(tokens, places, state, position):
         offsets = next_words.offsets(fast.num_logits, position, config, SpecialIds())
