@@ -20,6 +20,7 @@ from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.bundle import load_bundle
 from model_lib.config import Precision
 from model_lib.cores import share_cores
+from model_lib.onednn_bfloat16 import has_bfloat16
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
 SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     settings = settings_from(arguments)
     with tempfile.TemporaryDirectory(prefix="throughput-") as work:
-        precisions = SIXTEEN_BITS if arguments.device == "gpu" else ()
+        precisions = SIXTEEN_BITS if arguments.device == "gpu" else _fast_on_this_cpu()
         job_images = arguments.job_images or settings.images
         report = measure(settings, job_images, Path(work), argv, precisions)
     publish(report, settings.json)
@@ -57,6 +58,10 @@ def _has_gpu() -> bool:
     print("--device gpu: TensorFlow sees no GPU here; nothing was measured.", file=sys.stderr)
     print("On a machine with one the same command measures:", *GPU_PLAN, sep="\n  ")
     return False
+
+
+def _fast_on_this_cpu() -> tuple[Precision, ...]:
+    return ("bfloat16",) if has_bfloat16() else ()
 
 
 def measure(

@@ -14,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from model_lib import decoding, hypotheses, next_words
-from model_lib.compiled import freeze
+from model_lib.compiled import Rewrite, freeze
 from model_lib.config import DecodeConfig
 from model_lib.decoder import CaptionDecoder
 from model_lib.fast_decoder import FastDecoder
@@ -25,12 +25,13 @@ SPECIAL_IDS = SpecialIds(PAD_ID, UNKNOWN_ID, START_ID, END_ID)
 Graph = Callable[..., Any]
 
 
-def encoder_graph(encoder: keras.Model, size: int | None) -> Graph:
+def encoder_graph(encoder: keras.Model, size: int | None, rewrite: Rewrite | None = None) -> Graph:
     """Compiles an encoder.
 
     Args:
         encoder: images [B,S,S,3] (0..255) -> features [B,P,C].
         size: B; None for any number.
+        rewrite: as for `compiled.freeze`.
 
     Returns:
         A function pixels uint8 [B,S,S,3] -> [features float32 [B,P,C]].
@@ -41,7 +42,7 @@ def encoder_graph(encoder: keras.Model, size: int | None) -> Graph:
         return tf.cast(features, tf.float32)
 
     signature = [tf.TensorSpec([size, *encoder.input_shape[1:]], tf.uint8)]
-    return freeze(encode, signature, encoder.variables)
+    return freeze(encode, signature, encoder.variables, rewrite)
 
 
 def decoder_graph(

@@ -6,7 +6,7 @@ the weights of ordinary convolutions only; those of depthwise ones are folded he
 """
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,8 @@ import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+# A graph and the names of the tensors that are given and asked for -> a graph that has these.
+Rewrite = Callable[[graph_pb2.GraphDef, Sequence[str]], graph_pb2.GraphDef]
 _DEPTHWISE = "DepthwiseConv2dNative"
 
 
@@ -22,6 +24,7 @@ def freeze(
     function: Callable[..., Any],
     signature: list[tf.TensorSpec],
     variables: Iterable[keras.Variable] = (),
+    rewrite: Rewrite | None = None,
 ) -> Callable[..., Any]:
     """Compiles a function with its weights as they are now.
 
@@ -30,6 +33,7 @@ def freeze(
         signature: shape and dtype of each argument.
         variables: of Keras models that the function calls. These become constants while it is
             traced; the weights that are not named here, afterwards, which takes longer.
+        rewrite: a change of the frozen graph before it is compiled.
 
     Returns:
         A function of arrays or tensors of exactly these shapes, returning the nest's tensors
@@ -45,7 +49,7 @@ def freeze(
     compiled = traced.get_concrete_function()
     if compiled.captured_inputs:
         compiled = convert_variables_to_constants_v2(compiled, lower_control_flow=False)
-    compiled = _with_folded_factors(compiled, signature)
+    compiled = _rewritten(compiled, signature, rewrite)
 
     def run(*inputs: Any) -> Any:
         # A frozen graph does not check shapes by itself.
@@ -84,18 +88,21 @@ def fold_depthwise_factors(graph: tf.Graph) -> tuple[graph_pb2.GraphDef, int]:
     return graph_def, moved
 
 
-def _with_folded_factors(compiled: Any, signature: list[tf.TensorSpec]) -> Any:
-    if not any(op.type == _DEPTHWISE for op in compiled.graph.get_operations()):
+def _rewritten(compiled: Any, signature: list[tf.TensorSpec], rewrite: Rewrite | None) -> Any:
+    """Folds the factors of depthwise convolutions, and then rewrites as the caller wants."""
+    depthwise = any(op.type == _DEPTHWISE for op in compiled.graph.get_operations())
+    if not depthwise and rewrite is None:
         return compiled  # and no copy of its constants is made
     graph_def, moved = fold_depthwise_factors(compiled.graph)
-    if not moved:
+    if not moved and rewrite is None:
         return compiled
     names = [tensor.name for tensor in compiled.inputs]
     results = [tensor.name for tensor in compiled.outputs]
+    final = graph_def if rewrite is None else rewrite(graph_def, names + results)
 
     def imported(*inputs: Any) -> Any:
         input_map = dict(zip(names, inputs, strict=True))
-        return tf.graph_util.import_graph_def(graph_def, input_map, results, name="")
+        return tf.graph_util.import_graph_def(final, input_map, results, name="")
 
     return tf.compat.v1.wrap_function(imported, signature)
 

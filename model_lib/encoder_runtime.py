@@ -68,7 +68,10 @@ def make_encoder(
     Raises:
         ConfigError: as `check_encoder_runtime`, and for an unknown precision.
     """
+    import tensorflow as tf
+
     from model_lib.captioning_graphs import encoder_graph
+    from model_lib.onednn_bfloat16 import has_bfloat16, in_bfloat16
     from model_lib.precision import in_precision
 
     check_encoder_runtime(runtime, precision)
@@ -76,6 +79,9 @@ def make_encoder(
         from model_lib.onnx_encoder import onnx_encoder
 
         return lambda size: _filled_up(onnx_encoder(encoder, size, threads), size)
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    if precision == "bfloat16" and not on_gpu and has_bfloat16():
+        return lambda size: _filled_up(encoder_graph(encoder, size, in_bfloat16), size)
     computed = in_precision(encoder, precision)
     return lambda size: _filled_up(encoder_graph(computed, size), size)
 

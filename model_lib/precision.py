@@ -2,7 +2,7 @@
 
 Weights stay as they are; Keras's mixed policies (Micikevicius et al. 2018) cast them where they
 are used, which a frozen graph does once. What needs 32 bits by itself, such as batch
-normalisation, keeps them.
+normalisation, keeps them. CPUs with bfloat16 have a faster way: `onednn_bfloat16.py`.
 """
 
 from typing import Any, get_args
