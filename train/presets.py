@@ -113,6 +113,7 @@ PRESETS: Mapping[str, Preset] = {
             "name": "flickr8k-small",
             "min_count": 4,
             "max_length_tokens": 21,
+            "width": 384,
             "attention": "multihead",
             "initial_state": "image",
             "dropout": 0.4,
@@ -129,7 +130,7 @@ PRESETS: Mapping[str, Preset] = {
             "self_critical_feature_dropout": 0.2,
             "beam_width": 5,
             "length_penalty": 1.0,
-            "no_repeat_ngram_size": 3,
+            "no_repeat_ngram_size": 2,
         },
         data="flickr8k",
         data_note=(
