@@ -74,7 +74,9 @@ class Captioner:
         shares = core_shares(on_gpu=self._on_gpu)
         self._cores = shares.streams * shares.threads
         self._streams = Streams(shares.streams, shares.smallest_part)
-        self._make_encoder = make_encoder(encoder, encoder_runtime, precision, shares.threads)
+        self._make_encoder = make_encoder(
+            encoder, encoder_runtime, precision, shares.threads, on_gpu=self._on_gpu
+        )
         self._encoder_batch = None if self._on_gpu else _CPU_ENCODER_BATCH[encoder_runtime]
         self._compiled: dict[int | str, Any] = {}
         self._compile_lock = threading.Lock()

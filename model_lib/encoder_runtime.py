@@ -52,7 +52,12 @@ def check_encoder_runtime(runtime: EncoderRuntime, precision: Precision) -> None
 
 
 def make_encoder(
-    encoder: "keras.Model", runtime: EncoderRuntime, precision: Precision, threads: int
+    encoder: "keras.Model",
+    runtime: EncoderRuntime,
+    precision: Precision,
+    threads: int,
+    *,
+    on_gpu: bool = False,
 ) -> Callable[[int], Encode]:
     """Prepares an encoder to be run.
 
@@ -61,6 +66,7 @@ def make_encoder(
         runtime: what runs it.
         precision: of its arithmetic.
         threads: of one call, for `onnxruntime`; TensorFlow has its own setting.
+        on_gpu: whether TensorFlow computes on a GPU; CPUs have another way to `bfloat16`.
 
     Returns:
         A function that makes, for the most images of a call, the encoder for that many or fewer.
@@ -68,8 +74,6 @@ def make_encoder(
     Raises:
         ConfigError: as `check_encoder_runtime`, and for an unknown precision.
     """
-    import tensorflow as tf
-
     from model_lib.captioning_graphs import encoder_graph
     from model_lib.onednn_bfloat16 import has_bfloat16, in_bfloat16
     from model_lib.precision import in_precision
@@ -79,7 +83,6 @@ def make_encoder(
         from model_lib.onnx_encoder import onnx_encoder
 
         return lambda size: _filled_up(onnx_encoder(encoder, size, threads), size)
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
     if precision == "bfloat16" and not on_gpu and has_bfloat16():
         return lambda size: _filled_up(encoder_graph(encoder, size, in_bfloat16), size)
     computed = in_precision(encoder, precision)
