@@ -18,6 +18,7 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs import records
+from beam_jobs.batch_trial import LARGEST
 from beam_jobs.config import RAW, CaptionStyle, FetchConfig
 from beam_jobs.counters import (
     BYTES_READ,
@@ -29,7 +30,7 @@ from beam_jobs.counters import (
     observe,
     observe_peak_memory,
 )
-from beam_jobs.fetching.read_pool import ReadPool, ReadResult
+from beam_jobs.fetching.read_pool import MAX_AHEAD, ReadPool, ReadResult
 from beam_jobs.image_decoder import EncodedImage
 from beam_jobs.inputs.rows import InputRow
 from beam_jobs.model_handler import CaptionModelHandler
@@ -105,7 +106,8 @@ class CaptionRows(beam.PTransform[Any, Any]):
         """Builds the steps."""
         rows: PCollection[TaggedRow] = (
             inputs
-            | "ReadImages" >> beam.ParDo(ReadImages(self._fetch))
+            | "ReadImages"
+            >> beam.ParDo(ReadImages(self._fetch, self._handler.batch_size or LARGEST))
             | "Caption" >> RunInference(self._handler)
             | "MakeRows"
             >> beam.ParDo(MakeRows(self._stamp, self._progress, self._carried_columns, self._style))
@@ -139,14 +141,15 @@ class ReadImages(beam.DoFn):
     images are captioned.
     """
 
-    def __init__(self, fetch: FetchConfig) -> None:
-        """Keeps the limits of reading."""
+    def __init__(self, fetch: FetchConfig, batch_size: int) -> None:
+        """Keeps the limits of reading; a whole batch, at least, is read ahead."""
         self._config = fetch
+        self._max_ahead = max(batch_size, MAX_AHEAD)
         self._pool: ReadPool
 
     def setup(self) -> None:
         """Makes the threads, whose connections last as long as the worker."""
-        self._pool = ReadPool(self._config)
+        self._pool = ReadPool(self._config, self._max_ahead)
 
     def teardown(self) -> None:
         """Ends the threads."""

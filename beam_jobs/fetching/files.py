@@ -1,11 +1,16 @@
 """One attempt to read an image, or its span of an archive, through a file system."""
 
 import os
+from typing import BinaryIO
 
 from beam_jobs import storage
 from beam_jobs.fetching.errors import ShortArchiveError, TooManyBytesError
 from beam_jobs.fetching.object_ranges import is_object, read_range
 from beam_jobs.inputs.rows import Span
+
+# To ask for the limit at once would take and give back that much memory for each small file, five
+# times as long as reading it.
+_PIECE_BYTES = 256 * 1024
 
 
 def located(address: str, base_folder: str) -> str:
@@ -31,7 +36,7 @@ def read_file(address: str, max_bytes: int, timeout_secs: float) -> bytes:
         data = read_range(address, 0, max_bytes + 1, timeout_secs)
     else:
         with storage.open_read(address) as stream:
-            data = stream.read(max_bytes + 1)
+            data = _read_up_to(stream, max_bytes + 1)
     if len(data) > max_bytes:
         raise TooManyBytesError(max_bytes)
     return data
@@ -66,3 +71,12 @@ def read_span(span: Span, max_bytes: int, timeout_secs: float) -> bytes:
             f"at {span.offset_bytes} does; it may be cut off"
         )
     return data
+
+
+def _read_up_to(stream: BinaryIO, num_bytes: int) -> bytes:
+    """Reads to the end, or so many bytes."""
+    pieces = []
+    while num_bytes and (piece := stream.read(min(num_bytes, _PIECE_BYTES))):
+        pieces.append(piece)
+        num_bytes -= len(piece)
+    return b"".join(pieces)

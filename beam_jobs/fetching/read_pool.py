@@ -1,17 +1,21 @@
 """Several reads at a time, results in the order of submission, bounded memory.
 
     pool = ReadPool(config)                  # DoFn.setup
-    for result in pool.submit(row): ...      # DoFn.process: results of earlier rows, maybe of this
+    for result in pool.submit(row): ...      # DoFn.process: results of earlier rows
     for result in pool.drain(): ...          # DoFn.finish_bundle: all the rest
     pool.discard()                           # DoFn.start_bundle: what a failed bundle left behind
     pool.close()                             # DoFn.teardown
 
-How the work is shared out. Up to `config.threads` daemon threads take rows from one queue. A thread
-takes the oldest row whose host has a free slot, so no thread ever waits for a busy host while
-another host's row could be read; only a redirect can make one wait. A row that is tried again keeps
-its slot and its thread while it waits, so a host in trouble ties up at most `max_reads_per_host`
-threads and gets fewer requests, not more. As results come in order, a stalled row holds back those
-behind it for at most its attempts' time limits, while up to `max_ahead` rows are read meanwhile.
+Results are given back as late as possible, one for each further row once `max_ahead` rows are under
+way: whoever takes it may caption a batch before asking again, and the next batch is read meanwhile.
+
+How the work is shared out. Up to `config.threads` daemon threads take rows from one queue; two, as
+long as all rows are local and no result is waited for. A thread takes the oldest row whose host has
+a free slot, so no thread ever waits for a busy host while another host's row could be read; only a
+redirect can make one wait. A row that is tried again keeps its slot and its thread while it waits,
+so a host in trouble ties up at most `max_reads_per_host` threads and gets fewer requests, not more.
+As results come in order, a stalled row holds back those behind it for at most its attempts' time
+limits, while up to `max_ahead` rows are read meanwhile.
 
 Memory. Once finished results hold `max_bytes`, no read starts except that of the oldest row, which
 all the others wait for. So at most `max_bytes`, plus one image for each thread, wait here.
@@ -34,6 +38,10 @@ from beam_jobs.inputs.rows import InputRow
 MAX_AHEAD = 128
 MAX_BYTES = 128 * MIB
 CLOSE_SECS = 10.0
+# Sixteen threads with quick reads, from a local disk's cache, take turns at Python's lock and hold
+# up all others. Where reads are slow, they are waited for, and more threads are started.
+_FIRST_LOCAL_THREADS = 2
+_LONG_WAIT_SECS = 0.003
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -104,6 +112,7 @@ class ReadPool:
         self._threads: list[threading.Thread] = []
         self._fetchers: list[Fetcher] = []
         self._num_idle = 0
+        self._max_threads = min(_FIRST_LOCAL_THREADS, config.threads)
         self._closed = False
         PROCESS_SLOTS.listen(self._work)
 
@@ -114,20 +123,21 @@ class ReadPool:
             row: a row without a problem.
 
         Returns:
-            Results that are ready, in the order of submission.
+            Results that make room for it, in the order of submission.
         """
         with self._lock:
             if self._closed:
                 raise ValueError("the pool is closed")
-            ready: list[ReadResult] = []
+            results: list[ReadResult] = []
             while self._queue and self._is_full():
-                self._wait_for_oldest()
-                ready += self._take_ready()
+                results.append(self._take_oldest())
             read = _Read(row)
+            if read.host is not None:
+                self._max_threads = self._config.threads
             self._queue.append(read)
             self._waiting.append(read)
             self._call_thread()
-            return ready + self._take_ready()
+            return results
 
     def drain(self) -> Iterator[ReadResult]:
         """Yields the results of all rows that are not given back yet, in their order."""
@@ -135,9 +145,8 @@ class ReadPool:
             with self._lock:
                 if not self._queue:
                     return
-                self._wait_for_oldest()
-                ready = self._take_ready()
-            yield from ready
+                result = self._take_oldest()
+            yield result
 
     def discard(self) -> None:
         """Forgets all rows that are not given back yet; those under way are read for nothing."""
@@ -183,28 +192,30 @@ class ReadPool:
     def _call_thread(self) -> None:
         self._work.notify()
         # Not "if none is idle": one that was notified before is idle until it wakes.
-        if len(self._waiting) > self._num_idle and len(self._threads) < self._config.threads:
+        if len(self._waiting) > self._num_idle and len(self._threads) < self._max_threads:
             name = f"read-{len(self._threads)}"
             thread = threading.Thread(target=self._run_thread, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
+    def _take_oldest(self) -> ReadResult:
+        self._wait_for_oldest()
+        was_full = self._finished_bytes >= self._max_bytes
+        read = self._queue.popleft()
+        self._finished_bytes -= read.num_bytes
+        if read.result is None:
+            raise RuntimeError(f"a thread failed to read {read.row.uri}") from read.crash
+        if was_full:
+            self._work.notify()
+        return read.result
+
     def _wait_for_oldest(self) -> None:
         while not self._queue[0].is_done:
-            self._oldest_done.wait()
-
-    def _take_ready(self) -> list[ReadResult]:
-        was_full = self._finished_bytes >= self._max_bytes
-        ready = []
-        while self._queue and self._queue[0].is_done:
-            read = self._queue.popleft()
-            self._finished_bytes -= read.num_bytes
-            if read.result is None:
-                raise RuntimeError(f"a thread failed to read {read.row.uri}") from read.crash
-            ready.append(read.result)
-        if was_full and ready:
-            self._work.notify()
-        return ready
+            may_grow = self._max_threads < self._config.threads
+            if not self._oldest_done.wait(_LONG_WAIT_SECS if may_grow else None):
+                self._max_threads = min(2 * self._max_threads, self._config.threads)
+                for _ in self._waiting:
+                    self._call_thread()
 
     def _pick(self) -> _Read | None:
         """Takes the oldest waiting row that may start, and its slot."""

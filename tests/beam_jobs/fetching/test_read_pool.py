@@ -203,6 +203,47 @@ def test_submitting_waits_where_too_many_rows_are_under_way(make, tmp_path, max_
     assert [result.row.carried[0] for result in got] == list(range(20))
 
 
+def test_the_next_rows_are_read_while_the_taker_of_a_result_is_busy(make, tmp_path):
+    pool = make(config(base_folder=str(tmp_path)), max_ahead=10)
+    rows = []
+    for number in range(30):
+        (tmp_path / f"{number}.jpg").write_bytes(bytes([number]))
+        rows.append(InputRow(f"{number}.jpg"))
+    for row in rows[:10]:
+        assert pool.submit(row) == []
+    for number, row in enumerate(rows[10:]):
+        assert [result.data for result in pool.submit(row)] == [bytes([number])]
+        if number % 7 == 0:  # The taker captions a batch; the ten under way are read meanwhile.
+            wait_for(lambda: pool._finished_bytes == 10)
+    assert [result.data for result in pool.drain()] == [bytes([number]) for number in range(20, 30)]
+
+
+def test_quick_local_files_take_two_threads_and_slow_ones_or_a_host_all(
+    web, make, tmp_path, monkeypatch
+):
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    quick, slow, remote = (make(config(threads=6, base_folder=str(tmp_path))) for _ in range(3))
+    # No wait is long in the first pool, whatever else this machine does; the next ones have a real
+    # limit again.
+    with monkeypatch.context() as patience:
+        patience.setattr(read_pool, "_LONG_WAIT_SECS", 60.0)
+        assert [result.data for result in read_all(quick, ["a.jpg"] * 200)] == [JPEG] * 200
+    assert len(quick._threads) == 2
+    really = Fetcher.fetch_row
+
+    def nap(self, row, held_host=None):
+        time.sleep(0.05)
+        return really(self, row, held_host)
+
+    with monkeypatch.context() as naps:
+        naps.setattr(Fetcher, "fetch_row", nap)
+        assert len(read_all(slow, ["a.jpg"] * 20)) == 20
+    assert len(slow._threads) == 6
+    for number in range(6):
+        remote.submit(InputRow(web.url(f"nap.jpg?0.2&{number}")))
+    assert len(remote._threads) == 6
+
+
 def test_a_pool_is_used_again_after_draining_and_forgets_what_is_discarded(web, make):
     pool = make(config(threads=4))
     assert [result.data for result in read_all(pool, [web.url("photo.jpg")] * 3)] == [JPEG] * 3
