@@ -41,7 +41,7 @@ CLOSE_SECS = 10.0
 # Sixteen threads with quick reads, from a local disk's cache, take turns at Python's lock and hold
 # up all others. Where reads are slow, they are waited for, and more threads are started.
 _FIRST_LOCAL_THREADS = 2
-_LONG_WAIT_SECS = 0.003
+_LONG_WAIT_SECS = 0.01
 _LOGGER = logging.getLogger(__name__)
 
 
