@@ -179,8 +179,8 @@ class JobConfig(JsonConfig):
     )
     precision: Literal["float32", "bfloat16", "float16"] = setting(
         MODEL,
-        "of the encoder's arithmetic; 16 bits are for GPUs, bfloat16 for CPUs with AMX as well, "
-        "and may change captions",
+        "of the encoder's arithmetic; 16 bits are for GPUs, bfloat16 for CPUs with AMX or "
+        "AVX-512's bfloat16 as well, and may change captions",
         "float32",
     )
     encoder_runtime: Literal["tensorflow", "onnxruntime"] = setting(

@@ -75,7 +75,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
             batch_size: most images in one run of the model; does not change the captions.
             share_model: one copy of the model for all worker processes of a machine.
             precision: of the encoder's arithmetic; 16 bits are for GPUs, bfloat16 for CPUs with
-                AMX as well.
+                AMX or AVX-512's bfloat16 as well.
             encoder_runtime: what runs the encoder; `onnxruntime` is faster on CPUs.
             fetch: time and size limits of reading; unused for elements that bring their bytes.
             run_id: goes into every row.

@@ -99,8 +99,8 @@ def load_bundle(
     Args:
         path: folder of the bundle, local or on any file system that `open_file` reads.
         open_file: as for `read_bundle_info`.
-        precision: of the encoder's arithmetic. 16 bits are for GPUs, bfloat16 for CPUs with AMX as
-            well; they may change captions.
+        precision: of the encoder's arithmetic. 16 bits are for GPUs, bfloat16 for CPUs with AMX or
+            AVX-512's bfloat16 as well; they may change captions.
         encoder_runtime: what runs the encoder; `onnxruntime` is faster on CPUs.
 
     Returns:
