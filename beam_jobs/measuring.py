@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 
 from beam_jobs import storage
-from beam_jobs.batch_trial import LARGEST
 from beam_jobs.config import FetchConfig, JobConfig
 from beam_jobs.fetching.read_pool import ReadPool, ReadResult
 from beam_jobs.image_decoder import EncodedImage
@@ -120,9 +119,9 @@ def measure_speed(rows: Sequence[InputRow], config: JobConfig, measurement: Meas
         ConfigError: for a setting out of range.
         BundleError: where there is no bundle.
     """
-    size = config.batch_size or LARGEST
     started_secs = time.monotonic()
     handler = _handler(config)
+    size = handler.most_in_batch
     model = handler.load_model()
 
     def caption(some: Sequence[InputRow]) -> int:

@@ -101,12 +101,17 @@ class CaptionModelHandler(ModelHandler[Element, PredictionResult, FittingCaption
         """Leaves behind what a worker makes for itself."""
         return {**self.__dict__, "_decoder": None}
 
+    @property
+    def most_in_batch(self) -> int:
+        """Most images of a batch, also where the size is found by trial."""
+        return self.batch_size or LARGEST
+
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         """Returns how batches are made: `batch_size` images, failures on top.
 
         Beam's own metrics of this would count weights, so they are off.
         """
-        weight = (self.batch_size or LARGEST) * IMAGE_WEIGHT + IMAGE_WEIGHT - 1
+        weight = self.most_in_batch * IMAGE_WEIGHT + IMAGE_WEIGHT - 1
         return {
             "min_batch_size": weight,
             "max_batch_size": weight,

@@ -18,7 +18,6 @@ from apache_beam.utils.timestamp import MIN_TIMESTAMP
 from apache_beam.utils.windowed_value import WindowedValue
 
 from beam_jobs import records
-from beam_jobs.batch_trial import LARGEST
 from beam_jobs.config import RAW, CaptionStyle, FetchConfig
 from beam_jobs.counters import (
     BYTES_READ,
@@ -106,8 +105,7 @@ class CaptionRows(beam.PTransform[Any, Any]):
         """Builds the steps."""
         rows: PCollection[TaggedRow] = (
             inputs
-            | "ReadImages"
-            >> beam.ParDo(ReadImages(self._fetch, self._handler.batch_size or LARGEST))
+            | "ReadImages" >> beam.ParDo(ReadImages(self._fetch, self._handler.most_in_batch))
             | "Caption" >> RunInference(self._handler)
             | "MakeRows"
             >> beam.ParDo(MakeRows(self._stamp, self._progress, self._carried_columns, self._style))
@@ -141,10 +139,10 @@ class ReadImages(beam.DoFn):
     images are captioned.
     """
 
-    def __init__(self, fetch: FetchConfig, batch_size: int) -> None:
+    def __init__(self, fetch: FetchConfig, most_in_batch: int) -> None:
         """Keeps the limits of reading; a whole batch, at least, is read ahead."""
         self._config = fetch
-        self._max_ahead = max(batch_size, MAX_AHEAD)
+        self._max_ahead = max(most_in_batch, MAX_AHEAD)
         self._pool: ReadPool
 
     def setup(self) -> None:

@@ -8,7 +8,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from beam_jobs.config import FetchConfig
 from beam_jobs.inputs.rows import InputRow, Problem
-from beam_jobs.transforms import CaptionImages
+from beam_jobs.transforms import CaptionImages, ReadImages
 from model_lib.bundle import load_bundle
 from model_lib.config import DecodeConfig
 from model_lib.errors import BundleError
@@ -141,6 +141,23 @@ def test_input_rows_carry_their_columns_into_both_tables(toy_bundle, tmp_path):
             ("t.csv#row=3", "BadRowError", 3, None),
         ]
         assert_that(lost, equal_to(expected), "failures")
+
+
+@pytest.mark.parametrize(("most_in_batch", "ahead"), [(8, 128), (150, 150)])
+def test_a_whole_batch_is_read_ahead_before_the_first_image_goes_on(tmp_path, most_in_batch, ahead):
+    uris = [str(tmp_path / f"{number}.jpg") for number in range(ahead + 2)]
+    for uri in uris:
+        (tmp_path / uri).write_bytes(uri.encode())
+    step = ReadImages(FetchConfig(), most_in_batch)
+    step.setup()
+    try:
+        step.start_bundle()
+        given = [[image.data for image in step.process(uri)] for uri in uris]
+        assert given == [[]] * ahead + [[uri.encode()] for uri in uris[:2]]
+        rest = [value.value.data for value in step.finish_bundle()]
+    finally:
+        step.teardown()
+    assert rest == [uri.encode() for uri in uris[2:]]
 
 
 def test_a_failure_that_may_pass_says_so(toy_bundle, web):
