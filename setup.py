@@ -122,7 +122,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "caption-images=beam_jobs.caption_images:main",
+            "caption-images=beam_jobs.caption_images:run_as_process",
             "train-captioner=train.train_captioner:main",
             "evaluate-captioner=train.evaluate_captioner:main",
             "export-captioner=train.export_captioner:main",

@@ -1,7 +1,8 @@
 """`caption-images`: captions folders, lists, tables or buckets of images into a table.
 
 Takes a command line, which is a job's or begins with `explain`, `status`, `report` or `publish`;
-gives an exit code: 0 done, 1 the run or too many images failed, 2 the command line is wrong.
+gives an exit code: 0 done, 1 the run or too many images failed, 2 the command line is wrong, 130
+interrupted.
 """
 
 import importlib
@@ -9,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from beam_jobs import event_log
 from beam_jobs.command_line import COMMANDS, parse_command_line
@@ -49,6 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(
             "interrupted; what was committed stays, go on with --resume", EXIT_INTERRUPTED
         )
+
+
+def run_as_process() -> NoReturn:
+    """Runs `main` as a process of its own and ends that with the exit code.
+
+    After Ctrl-C the pipeline is still at work in its threads. None of them may see the end of the
+    interpreter, which in TensorFlow's C++ aborts the process, and in h5py waits for ever.
+    """
+    code = main()
+    if code == EXIT_INTERRUPTED:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(words: list[str]) -> int:
@@ -139,4 +154,4 @@ def _set_up_logging(config: JobConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_as_process()

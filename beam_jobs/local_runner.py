@@ -1,5 +1,6 @@
 """Beam's local runner, whose worker processes are ours: see `worker_process`."""
 
+import shlex
 import sys
 from typing import Any
 
@@ -17,7 +18,10 @@ class LocalRunner(FnApiRunner):
         """Runs a pipeline, as Beam's local runner does."""
         for environment in pipeline_proto.components.environments.values():
             if environment.urn == python_urns.SUBPROCESS_SDK:
-                environment.payload = f"{sys.executable} -m {WORKER_MODULE}".encode()
+                # In place of the shell that Beam starts, so that it is the launcher's own child.
+                environment.payload = (
+                    f"exec {shlex.quote(sys.executable)} -m {WORKER_MODULE}".encode()
+                )
         return super().run_via_runner_api(pipeline_proto, options)
 
 
