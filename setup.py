@@ -43,7 +43,7 @@ GCP = ["apache-beam[gcp]>=2.74,<3"]
 AWS = ["apache-beam[aws]>=2.74,<3"]
 
 # ONNX Runtime for the encoder: faster than TensorFlow on CPUs.
-ONNX = ["onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2"]
+ONNX = ["onnx>=1.17,<2", "onnxruntime>=1.20,<2", "tf2onnx>=1.17,<2"]
 
 TRAIN = [
     # TFDS 4.9.10 imports it without declaring it, once a data set is built.

@@ -30,7 +30,11 @@ DISTRIBUTIONS = {
     "tensorflow_datasets": "tensorflow-datasets",
 }
 # Imported inside functions only: there for those who installed the extra.
-EXTRAS_OF_IMPORTS = {"google": "gcp", "botocore": "aws", "onnxruntime": "onnx", "tf2onnx": "onnx"}
+EXTRAS_OF_IMPORTS = {
+    "google": "gcp",
+    "botocore": "aws",
+    **dict.fromkeys(("onnx", "onnxruntime", "tf2onnx"), "onnx"),
+}
 # Named for the resolver, TFDS or a Keras callback (docs/dependencies.md); no import of ours.
 NOT_IMPORTED_HERE = {"importlib-resources", "protobuf", "tensorboard", "tensorflow-metadata"}
 MAX_FILE_LINES = 400
@@ -95,7 +99,7 @@ def setup_arguments() -> dict[str, Any]:
 
 def command_modules(setup_arguments: dict[str, Any]) -> list[str]:
     scripts = setup_arguments["entry_points"]["console_scripts"]
-    return [re.fullmatch(r"[\w-]+=([\w.]+):main", script)[1] for script in scripts]
+    return [re.fullmatch(r"[\w-]+=([\w.]+):(main|run_as_process)", script)[1] for script in scripts]
 
 
 def distribution_names(requirements: list[str]) -> set[str]:
