@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from beam_jobs import event_log
 from beam_jobs.command_line import COMMANDS, parse_command_line
 from beam_jobs.config import JobConfig
-from beam_jobs.quiet_tensorflow import load_tensorflow
 from model_lib.errors import BundleError, CaptioningError, ConfigError
+from model_lib.quiet_tensorflow import load_tensorflow
 
 EXIT_DONE = 0
 EXIT_FAILED = 1

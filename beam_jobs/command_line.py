@@ -44,7 +44,8 @@ examples:
 All other flags are Apache Beam's and go to it, for example --runner DataflowRunner or
 --direct_num_workers 4. The default runner is {DEFAULT_RUNNER}, on this machine.
 
-exit codes: 0 done; 1 the run failed, or too many images did; 2 the command line is wrong.
+exit codes: 0 done; 1 the run failed, or too many images did; 2 the command line is wrong;
+130 interrupted.
 """
 
 

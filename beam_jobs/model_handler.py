@@ -21,7 +21,6 @@ from apache_beam.ml.inference.base import ModelHandler, PredictionResult
 
 from beam_jobs import storage
 from beam_jobs.batch_trial import LARGEST, find_batch_size
-from beam_jobs.collecting import collection_paused
 from beam_jobs.counters import (
     BATCH_IMAGES,
     CAPTION_MS,
@@ -31,11 +30,12 @@ from beam_jobs.counters import (
 )
 from beam_jobs.gpu_memory import FittingCaptioner, allow_memory_growth
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
-from beam_jobs.quiet_tensorflow import load_tensorflow_as_told
 from beam_jobs.records import CaptionedImage, Failure
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
+from model_lib.collecting import collection_paused
 from model_lib.config import DEFAULT_BATCH_SIZE, DecodeConfig, EncoderRuntime, Precision
 from model_lib.errors import BundleError, CaptioningError
+from model_lib.quiet_tensorflow import load_tensorflow_as_told
 
 if TYPE_CHECKING:
     from model_lib.caption import Caption

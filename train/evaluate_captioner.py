@@ -12,7 +12,7 @@ from typing import get_args
 from model_lib.config import DecodeConfig, EncoderRuntime, Precision
 from model_lib.encoder_runtime import check_encoder_runtime
 from model_lib.errors import ConfigError
-from model_lib.onednn import prefer_onednn
+from model_lib.quiet_tensorflow import load_tensorflow_as_told
 from train import console
 from train.arguments import DECODE_FLAGS, ArgumentParser, add_config_flags
 from train.evaluation_text import results_text
@@ -51,8 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     def command() -> None:
         arguments = build_parser().parse(words)
         check(arguments)
-        prefer_onednn()
         # Imported late: TensorFlow takes seconds, and --help and mistakes do not need it.
+        load_tensorflow_as_told()
         from train.evaluation import evaluate
 
         print(*results_text(evaluate(arguments), arguments.output), sep="\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model_lib.config import DecodeConfig
+from model_lib.quiet_tensorflow import load_tensorflow_as_told
 from train import console
 from train.arguments import DECODE_FLAGS, ArgumentParser, add_config_flags, decode_from_flags
 
@@ -104,6 +105,7 @@ def export(arguments: argparse.Namespace) -> "Exported":
     from model_lib.export_folder import check_folder
 
     check_folder(folder)
+    load_tensorflow_as_told()
     from model_lib.export import export_savedmodel
 
     return export_savedmodel(bundle, folder, decode)

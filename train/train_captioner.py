@@ -6,6 +6,7 @@ interrupted training goes on with `--resume`.
 
 import argparse
 import datetime
+import logging
 import os
 import platform
 import shlex
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from model_lib.errors import ConfigError
+from model_lib.quiet_tensorflow import load_tensorflow_as_told
 from train import console
 from train.arguments import ArgumentParser, add_config_flags, config_from_flags
 from train.config import TrainConfig
@@ -109,6 +111,7 @@ def train(arguments: argparse.Namespace, words: Sequence[str]) -> None:
     settings = {**config.to_dict(), "data": arguments.data, "limit": arguments.limit}
     check_output(arguments.output, settings, arguments.resume)
     # Imported late: TensorFlow takes seconds, and --help and mistakes do not need it.
+    load_tensorflow_as_told(onednn=False)
     from train.building import build_bundle
     from train.datasets import open_dataset
     from train.dev_evaluation import evaluate_bundle
@@ -125,6 +128,8 @@ def train(arguments: argparse.Namespace, words: Sequence[str]) -> None:
         "settings": config.to_dict(),
         **_machine(),
     }
+    # TensorFlow's own word of a GPU that it cannot use is hidden with the rest of its start.
+    logging.getLogger("train").info("training on %s", provenance["hardware"])
     cache_dir = os.path.expanduser(arguments.cache_dir)
     build_bundle(config, train_data, dev_data, arguments.output, cache_dir, provenance)
     metrics = evaluate_bundle(arguments.output, config, train_data, dev_data)

@@ -16,10 +16,10 @@ from beam_jobs.config import JobConfig
 from beam_jobs.explaining.layout import Heat, PictureConfig
 from beam_jobs.fetching.fetcher import FetchFailedError
 from beam_jobs.fetching.one_photo import read_photo
-from beam_jobs.quiet_tensorflow import load_tensorflow
 from beam_jobs.subcommand import CommandParser, parse_words
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.errors import BundleError, ConfigError, EncoderError, ImageError
+from model_lib.quiet_tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
     from PIL import Image

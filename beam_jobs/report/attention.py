@@ -18,13 +18,13 @@ from beam_jobs import storage
 from beam_jobs.explaining.layout import PictureConfig
 from beam_jobs.fetching.fetcher import FetchFailedError
 from beam_jobs.gpu_memory import allow_memory_growth
-from beam_jobs.quiet_tensorflow import load_tensorflow
 from beam_jobs.report.data import CaptionedPhoto
 from beam_jobs.report.lookup import find, find_text
 from beam_jobs.report.thumbnails import ReadBytes
 from model_lib.bundle import default_bundle_path, load_bundle, read_bundle_info
 from model_lib.config import DecodeConfig
 from model_lib.errors import CaptioningError
+from model_lib.quiet_tensorflow import load_tensorflow
 
 if TYPE_CHECKING:
     from model_lib.captioner import Captioner

@@ -12,6 +12,7 @@ import tensorflow as tf
 from model_lib.bundle import load_bundle, read_bundle_info
 from model_lib.config import DecodeConfig
 from model_lib.export import Exported
+from tests.fresh_python import run_fresh
 from tests.images import good_images
 from train import export_captioner
 from train.export_captioner import build_parser, main
@@ -46,6 +47,16 @@ def test_a_bundle_is_exported_with_the_flags_decoding(toy_bundle, tmp_path, caps
         f"signatures: saved_model_cli show --dir {folder} --tag_set serve --all",
     ]
     assert os.listdir(output) == ["7"]
+
+
+@pytest.mark.slow
+def test_of_tensorflow_s_start_nothing_is_seen(toy_bundle, tmp_path):
+    words = [toy_bundle, str(tmp_path / "out")]
+    program = f"import sys; from train.export_captioner import main; sys.exit(main({words}))"
+    run = run_fresh(program, {})
+    assert run.stdout.startswith(f"{tmp_path}/out: toy ")
+    for start in ("oneDNN custom operations", "cudart", "cuInit", "absl::InitializeLog"):
+        assert start not in run.stderr
 
 
 def test_what_is_said_of_sampled_captions(toy_bundle, tmp_path, monkeypatch, capsys):

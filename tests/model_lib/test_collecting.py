@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from beam_jobs.collecting import collection_paused
+from model_lib.collecting import collection_paused
 
 
 @pytest.fixture(autouse=True)
