@@ -31,7 +31,7 @@ examples:
   evaluate-captioner --data flickr8k/ --predictions_from eval.predictions.jsonl --output new.json
   evaluate-captioner --references truth.csv --predictions_from captioned/ --output job.json
 
-exit codes: 0 done; 2 the command line, the bundle or the data is wrong.
+exit codes: 0 done; 2 the command line, the bundle or the data is wrong; 130 interrupted.
 """
 # Say how a bundle is run, and have no effect on captions that were saved.
 _MODEL_FLAGS = ("batch_size", "precision", "encoder_runtime")

@@ -30,7 +30,7 @@ examples:
   export-captioner my_bundle/ models/captioner --version 2 --beam_width 5
   export-captioner my_bundle/ exported/ --decode greedy
 
-exit codes: 0 done; 2 the command line, the bundle or the output folder is wrong.
+exit codes: 0 done; 2 the command line, the bundle or the output folder is wrong; 130 interrupted.
 """
 
 

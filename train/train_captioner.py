@@ -34,7 +34,7 @@ examples:
   train-captioner --preset asl-coco --data coco_captions --output runs/asl-coco
   train-captioner ... --resume          (the same command again, after an interruption)
 
-exit codes: 0 done; 2 the command line or the data is wrong.
+exit codes: 0 done; 2 the command line or the data is wrong; 130 interrupted.
 """
 
 
