@@ -22,6 +22,7 @@ from benchmarks.settings import ROOT
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "equality": (),
     "throughput": ("--images", "5000"),
+    "job_parts": ("--images", "2560"),
     "encoders": (),
     "tensorflow_settings": (),
     "peers": ("--images", "1024"),
@@ -33,6 +34,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 QUICK: Mapping[str, tuple[str, ...]] = {
     "equality": ("--limit", "100"),
     "throughput": ("--images", "256", "--job_images", "1024", "--rounds", "3"),
+    "job_parts": ("--images", "512", "--rounds", "2"),
     "encoders": ("--images", "128", "--rounds", "3"),
     "tensorflow_settings": ("--images", "128", "--rounds", "2"),
     "peers": (

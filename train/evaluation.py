@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from model_lib.bundle import default_bundle_path, read_bundle_info
+from model_lib.cores import share_cores
 from train.arguments import decode_from_flags
 from train.bootstrap import (
     SEED,
@@ -97,6 +98,8 @@ def _collect(arguments: argparse.Namespace) -> EvaluationData:
     bundles = arguments.bundles or ([] if saved else [default_bundle_path()])
     for bundle in bundles:
         read_bundle_info(bundle)  # before an hour of captioning, not after it
+    if bundles:
+        share_cores(arguments.batch_size or _BATCH_SIZE)
     split: SplitName = arguments.split or "dev"
     dataset = open_dataset(
         arguments.data, split, data_dir=arguments.data_dir, limit=arguments.limit

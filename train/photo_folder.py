@@ -94,6 +94,10 @@ def prepare_photo_folder(
         with contextlib.redirect_stdout(sys.stderr):
             builder.download_and_prepare()
     except OSError as error:
+        # Another training may have prepared the same photos meanwhile; its copy is as good.
+        other = CaptionedPhotoFolder(data_dir=data_dir, config=config)
+        if other.is_prepared():
+            return other
         raise DatasetError(
             f"{folder} could not be prepared in {builder.data_dir}: {error}"
         ) from error

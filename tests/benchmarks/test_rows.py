@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import throughput
 from benchmarks.growth import growth_rows
+from benchmarks.job_parts import Parts, part_rows
 from benchmarks.jobs import seconds_an_image, without_start
 from benchmarks.settings import Settings
 from benchmarks.startup import STAGES, startup_rows
@@ -40,6 +41,20 @@ def test_throughput_rows():
 def test_too_few_images_are_said():
     with pytest.raises(SystemExit, match="too few --images"):
         without_start([3.0, 2.0], [2.5])
+
+
+def test_part_rows_add_up():
+    seconds = {"at once": [8.0, 16.0], "batches": [8.8, 16.0]}
+    parts = [Parts(1.25, 1.0625, 0.125), Parts(2.5, 2.0, 0.5)]
+    rows = {row.key: row for row in part_rows(seconds, {"224x224": parts}, images=8)}
+    assert {key: row.values for key, row in rows.items()} == {
+        "batches": (1.1, 1.0),
+        "whole_224x224": (1.25, 1.25),
+        "captioning_224x224": (1.0625, 1.0),
+        "decoding_224x224": (0.125, 0.25),
+        "rest_224x224": (0.0625, 0.0),
+    }
+    assert all(row.target is None for row in rows.values())
 
 
 def test_growth_rows():

@@ -7,7 +7,7 @@ import tensorflow_datasets as tfds
 
 from tests.train.folders import CAPTIONS, write_photos, write_tsv_folder
 from train.errors import DatasetError
-from train.photo_folder import prepare_photo_folder
+from train.photo_folder import CaptionedPhotoFolder, prepare_photo_folder
 
 
 @pytest.fixture
@@ -64,6 +64,26 @@ def test_a_changed_folder_is_prepared_anew(folder, tmp_path, change):
     assert second.data_path != first.data_path
     assert first.is_prepared()
     assert second.is_prepared()
+
+
+def test_two_that_prepare_the_same_folder_share_what_was_first(folder, tmp_path, monkeypatch):
+    generate = CaptionedPhotoFolder._generate_examples
+    others = []
+
+    def generate_while_another_prepares(self, photos):
+        yield from generate(self, photos)
+        if not others:
+            monkeypatch.setattr(CaptionedPhotoFolder, "_generate_examples", generate)
+            others.append(prepare_photo_folder(folder, str(tmp_path / "tfds")))
+
+    monkeypatch.setattr(CaptionedPhotoFolder, "_generate_examples", generate_while_another_prepares)
+    builder = prepare_photo_folder(folder, str(tmp_path / "tfds"))
+    [other] = others
+    assert builder.data_path == other.data_path
+    assert builder.info.splits["train"].num_examples == 3
+    names = [example["image/filename"] for example in tfds.as_numpy(builder.as_dataset("dev"))]
+    assert names == [b"red.jpg"]
+    assert [path.name for path in builder.data_path.parent.iterdir()] == ["1.0.0"]
 
 
 def test_an_empty_split_is_refused(tmp_path):
