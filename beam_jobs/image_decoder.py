@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from beam_jobs.counters import DECODE_MS, IMAGES_DECODED, count, observe
+from beam_jobs.fetching.pauses import local_reads_paused
 from beam_jobs.records import Failure
 from model_lib.config import PreprocessConfig
 
@@ -63,10 +64,11 @@ class ImageDecoder:
 
         # A task for each thread, not for each image: handing those out took a sixth as long as
         # decoding small ones.
-        tasks = [self._helpers.submit(work) for _ in range(self._num_helpers)]
-        work()
-        for task in tasks:
-            task.result()
+        with local_reads_paused():
+            tasks = [self._helpers.submit(work) for _ in range(self._num_helpers)]
+            work()
+            for task in tasks:
+                task.result()
         in_order = [decoded[place] for place in range(len(batch))]
         # Beam's metrics belong to the thread that runs the step.
         for prepared, secs in in_order:

@@ -10,7 +10,8 @@ Results are given back as late as possible, one for each further row once `max_a
 way: whoever takes it may caption a batch before asking again, and the next batch is read meanwhile.
 
 How the work is shared out. Up to `config.threads` daemon threads take rows from one queue; two, as
-long as all rows are local and no result is waited for. A thread takes the oldest row whose host has
+long as all rows are local and no result is waited for; these also wait while the one who takes the
+results decodes images (`pauses`). A thread takes the oldest row whose host has
 a free slot, so no thread ever waits for a busy host while another host's row could be read; only a
 redirect can make one wait. A row that is tried again keeps its slot and its thread while it waits,
 so a host in trouble ties up at most `max_reads_per_host` threads and gets fewer requests, not more.
@@ -33,6 +34,7 @@ from beam_jobs.fetching.addresses import IsAllowed, is_public_address
 from beam_jobs.fetching.errors import FetchFailedError
 from beam_jobs.fetching.fetcher import Fetcher, address_of
 from beam_jobs.fetching.host_slots import PROCESS_SLOTS, host_of
+from beam_jobs.fetching.pauses import is_paused
 from beam_jobs.inputs.rows import InputRow
 
 MAX_AHEAD = 128
@@ -113,6 +115,8 @@ class ReadPool:
         self._fetchers: list[Fetcher] = []
         self._num_idle = 0
         self._max_threads = min(_FIRST_LOCAL_THREADS, config.threads)
+        self._is_quick = True  # no result was waited for long
+        self._taker: int | None = None
         self._closed = False
         PROCESS_SLOTS.listen(self._work)
 
@@ -128,6 +132,7 @@ class ReadPool:
         with self._lock:
             if self._closed:
                 raise ValueError("the pool is closed")
+            self._taker = threading.get_ident()
             results: list[ReadResult] = []
             while self._queue and self._is_full():
                 results.append(self._take_oldest())
@@ -143,6 +148,7 @@ class ReadPool:
         """Yields the results of all rows that are not given back yet, in their order."""
         while True:
             with self._lock:
+                self._taker = threading.get_ident()
                 if not self._queue:
                     return
                 result = self._take_oldest()
@@ -211,8 +217,9 @@ class ReadPool:
 
     def _wait_for_oldest(self) -> None:
         while not self._queue[0].is_done:
-            may_grow = self._max_threads < self._config.threads
-            if not self._oldest_done.wait(_LONG_WAIT_SECS if may_grow else None):
+            may_change = self._is_quick or self._max_threads < self._config.threads
+            if not self._oldest_done.wait(_LONG_WAIT_SECS if may_change else None):
+                self._is_quick = False
                 self._max_threads = min(2 * self._max_threads, self._config.threads)
                 for _ in self._waiting:
                     self._call_thread()
@@ -220,9 +227,12 @@ class ReadPool:
     def _pick(self) -> _Read | None:
         """Takes the oldest waiting row that may start, and its slot."""
         limit = self._config.max_reads_per_host
+        paused = self._is_quick and is_paused(self._taker)
         for at, read in enumerate(self._waiting):
             if self._finished_bytes >= self._max_bytes and read is not self._queue[0]:
                 return None
+            if paused and read.host is None:
+                continue
             if PROCESS_SLOTS.try_take(read.host, limit):
                 return self._waiting.pop(at)
         return None

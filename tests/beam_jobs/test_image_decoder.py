@@ -1,8 +1,11 @@
 import hashlib
+import threading
 
 import numpy as np
 import pytest
 
+from beam_jobs.fetching.host_slots import PROCESS_SLOTS
+from beam_jobs.fetching.pauses import is_paused
 from beam_jobs.image_decoder import EncodedImage, ImageDecoder
 from beam_jobs.records import Failure
 from model_lib.config import PreprocessConfig
@@ -46,3 +49,20 @@ def test_images_that_could_not_be_read_pass_through(decoder):
 
 def test_an_empty_batch(decoder):
     assert decoder.decode([]) == []
+
+
+def test_reads_for_this_thread_wait_until_the_batch_is_decoded(decoder, monkeypatch):
+    taker, seen = threading.get_ident(), []
+
+    def is_paused_now() -> bool:
+        with PROCESS_SLOTS.lock:
+            return is_paused(taker)
+
+    def decode(data: bytes) -> bytes:
+        seen.append(is_paused_now())
+        return data
+
+    monkeypatch.setattr(decoder, "_preprocessor", decode)
+    assert decoder.decode([EncodedImage("a", b"a"), EncodedImage("b", b"b")]) == [b"a", b"b"]
+    assert seen == [True, True]
+    assert not is_paused_now()

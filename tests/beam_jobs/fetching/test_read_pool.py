@@ -11,6 +11,7 @@ from beam_jobs.config import FetchConfig
 from beam_jobs.fetching import read_pool
 from beam_jobs.fetching.fetcher import Fetcher
 from beam_jobs.fetching.host_slots import PROCESS_SLOTS
+from beam_jobs.fetching.pauses import local_reads_paused
 from beam_jobs.fetching.read_pool import ReadPool, ReadResult
 from beam_jobs.inputs.rows import InputRow, Span
 from tests.beam_jobs.conftest import JPEG, Web
@@ -242,6 +243,47 @@ def test_quick_local_files_take_two_threads_and_slow_ones_or_a_host_all(
     for number in range(6):
         remote.submit(InputRow(web.url(f"nap.jpg?0.2&{number}")))
     assert len(remote._threads) == 6
+
+
+def test_quick_local_files_wait_while_their_taker_decodes_and_nothing_else_does(
+    web, make, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(read_pool, "_LONG_WAIT_SECS", 60.0)
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    local, mixed, other = (make(config(base_folder=str(tmp_path))) for _ in range(3))
+    with local_reads_paused():
+        for _ in range(5):
+            local.submit(InputRow("a.jpg"))
+        mixed.submit(InputRow("a.jpg"))
+        mixed.submit(InputRow(web.url("photo.jpg")))
+        taker = threading.Thread(target=lambda: other.submit(InputRow("a.jpg")))
+        taker.start()
+        taker.join()
+        wait_for(lambda: mixed._finished_bytes == other._finished_bytes == len(JPEG))
+        wait_for(lambda: local._num_idle == len(local._threads) > 0)
+        assert [read.is_done for read in local._queue] == [False] * 5
+        assert [read.is_done for read in mixed._queue] == [False, True]
+    # As soon as it is done with decoding, not only when it asks.
+    wait_for(lambda: local._finished_bytes == 5 * len(JPEG))
+    assert [result.data for pool in (local, mixed) for result in pool.drain()] == [JPEG] * 7
+
+
+def test_local_files_that_were_waited_for_long_do_not_wait(make, tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    pool = make(config(threads=1, base_folder=str(tmp_path)))
+    really = Fetcher.fetch_row
+
+    def nap(self, row, held_host=None):
+        time.sleep(0.05)
+        return really(self, row, held_host)
+
+    with monkeypatch.context() as naps:
+        naps.setattr(Fetcher, "fetch_row", nap)
+        assert len(read_all(pool, ["a.jpg"] * 3)) == 3
+    with local_reads_paused():
+        pool.submit(InputRow("a.jpg"))
+        wait_for(lambda: pool._finished_bytes == len(JPEG))
+    assert [result.data for result in pool.drain()] == [JPEG]
 
 
 def test_a_pool_is_used_again_after_draining_and_forgets_what_is_discarded(web, make):
