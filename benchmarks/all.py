@@ -22,7 +22,7 @@ from benchmarks.settings import ROOT
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "equality": (),
     "throughput": ("--images", "5000"),
-    "job_parts": ("--images", "2560"),
+    "job_parts": ("--images", "1280", "--rounds", "9"),
     "encoders": (),
     "tensorflow_settings": (),
     "peers": ("--images", "1024"),
