@@ -1,6 +1,6 @@
 """Where the time of a job's photo goes: captioning, decoding, and all the rest.
 
-    python -m benchmarks.job_parts --images 2560
+    python -m benchmarks.job_parts --images 1280 --rounds 9
 
 All times are of one image, in parts of what the captioner takes for it with everything in memory.
 The job's own come from its manifest and from its rows' `captioned_at`, after the first batch, so
@@ -100,9 +100,8 @@ def read_parts(output: Path, batch_size: int, cores: int) -> Parts:
         batch_size: images of a batch; all batches were full.
         cores: of this machine.
     """
-    latencies: Mapping[str, Any] = json.loads((output / "manifest.json").read_text())["metrics"][
-        "latency_ms"
-    ]
+    manifest: Mapping[str, Any] = json.loads((output / "manifest.json").read_text())
+    latencies = manifest["metrics"]["latency_ms"]
     caption, decode = latencies["caption"], latencies["decode"]
     # The first batch compiles the graphs, so it is the longest.
     others = (caption["count"] * caption["mean"] - caption["max"]) / (caption["count"] - 1)

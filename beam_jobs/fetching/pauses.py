@@ -2,8 +2,8 @@
 
 Both are quick and need Python's lock again and again: together they take longer than one after
 the other (docs/performance.md). Reads wait until that thread goes on to caption, for which the lock
-is not needed. Of other threads' reads nobody waits, so several pipelines in a process never hold up
-each other.
+is not needed. Reads whose results another thread takes go on, so several pipelines in a process
+never hold up each other.
 """
 
 import contextlib

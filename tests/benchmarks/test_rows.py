@@ -1,6 +1,8 @@
 """The programs' own arithmetic, on made-up measurements."""
 
 import datetime
+import json
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +10,7 @@ import pytest
 
 from benchmarks import throughput
 from benchmarks.growth import growth_rows
-from benchmarks.job_parts import Parts, part_rows
+from benchmarks.job_parts import Parts, part_rows, read_parts
 from benchmarks.jobs import seconds_an_image, without_start
 from benchmarks.settings import Settings
 from benchmarks.startup import STAGES, startup_rows
@@ -97,13 +99,26 @@ def test_layouts_set_threads():
     }
 
 
-def test_seconds_an_image_leave_the_first_rows_out(tmp_path):
+def write_captions(output: Path, secs: list[float]) -> None:
     start = datetime.datetime(2026, 11, 23, tzinfo=datetime.timezone.utc)
-    secs = [5.0, 5.0, 7.0, 7.0, 9.0, 9.0]
     times = [start + datetime.timedelta(seconds=value) for value in secs]
-    (tmp_path / "captions").mkdir()
+    (output / "captions").mkdir()
     table = pa.table({"captioned_at": pa.array(times, pa.timestamp("us", tz="UTC"))})
-    pq.write_table(table, tmp_path / "captions" / "a.parquet")
+    pq.write_table(table, output / "captions" / "a.parquet")
+
+
+def test_parts_of_a_job_leave_its_first_batch_out(tmp_path):
+    write_captions(tmp_path, [5.0, 5.0, 7.0, 7.0, 9.0, 9.0])
+    # Batches of two: the first took 4 s, the others 1.5 s each; an image decodes in 0.5 s.
+    latencies = {"caption": {"count": 3, "mean": 7000 / 3, "max": 4000}, "decode": {"mean": 500}}
+    manifest = {"metrics": {"latency_ms": latencies}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    found = read_parts(tmp_path, batch_size=2, cores=2)
+    assert found == Parts(pytest.approx(1.0), pytest.approx(0.75), pytest.approx(0.25))
+
+
+def test_seconds_an_image_leave_the_first_rows_out(tmp_path):
+    write_captions(tmp_path, [5.0, 5.0, 7.0, 7.0, 9.0, 9.0])
     assert seconds_an_image(tmp_path, warm_up=2) == pytest.approx(1.0)
     with pytest.raises(SystemExit, match="6 rows; more than 6 are needed"):
         seconds_an_image(tmp_path, warm_up=6)

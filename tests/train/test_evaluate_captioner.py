@@ -1,6 +1,7 @@
 """The command `evaluate-captioner`, with a toy bundle on a small folder of photos."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,26 @@ def test_the_encoder_runs_as_the_flags_say(
     assert {row["image_id"]: row["candidates"][0]["score"] for row in rows} == pytest.approx(
         {name: found[0].score for name, found in zip(DEV, expected, strict=True)}, abs=1e-6
     )
+
+
+def test_a_bundle_s_operations_share_the_cores(bundle, data, tmp_path):
+    words = [*data, bundle, "--output", str(tmp_path / "eval.json"), "--no_java"]
+    code = (
+        "import sys, tensorflow as tf; from train.evaluate_captioner import main; "
+        "assert main(sys.argv[1:]) == 0; "
+        "print(tf.config.threading.get_intra_op_parallelism_threads())"
+    )
+    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTRAOP_THREADS"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Batches of 32 are cut into two parts.
+    cores = os.cpu_count() or 1
+    assert int(ran.stdout.splitlines()[-1]) == -(-cores // min(cores, 2))
 
 
 def test_saved_captions_are_scored_without_the_model(data, saved, tmp_path, capsys):

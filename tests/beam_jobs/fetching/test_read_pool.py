@@ -1,3 +1,4 @@
+import contextlib
 import random
 import subprocess
 import sys
@@ -30,6 +31,19 @@ def read_all(pool: ReadPool, uris: list[str]) -> list[ReadResult]:
 
 def pool_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("read-")]
+
+
+@contextlib.contextmanager
+def slow_reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    really = Fetcher.fetch_row
+
+    def nap(self, row, held_host=None):
+        time.sleep(0.05)
+        return really(self, row, held_host)
+
+    with monkeypatch.context() as naps:
+        naps.setattr(Fetcher, "fetch_row", nap)
+        yield
 
 
 @pytest.fixture
@@ -230,14 +244,7 @@ def test_quick_local_files_take_two_threads_and_slow_ones_or_a_host_all(
         patience.setattr(read_pool, "_LONG_WAIT_SECS", 60.0)
         assert [result.data for result in read_all(quick, ["a.jpg"] * 200)] == [JPEG] * 200
     assert len(quick._threads) == 2
-    really = Fetcher.fetch_row
-
-    def nap(self, row, held_host=None):
-        time.sleep(0.05)
-        return really(self, row, held_host)
-
-    with monkeypatch.context() as naps:
-        naps.setattr(Fetcher, "fetch_row", nap)
+    with slow_reads(monkeypatch):
         assert len(read_all(slow, ["a.jpg"] * 20)) == 20
     assert len(slow._threads) == 6
     for number in range(6):
@@ -271,14 +278,7 @@ def test_quick_local_files_wait_while_their_taker_decodes_and_nothing_else_does(
 def test_local_files_that_were_waited_for_long_do_not_wait(make, tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(JPEG)
     pool = make(config(threads=1, base_folder=str(tmp_path)))
-    really = Fetcher.fetch_row
-
-    def nap(self, row, held_host=None):
-        time.sleep(0.05)
-        return really(self, row, held_host)
-
-    with monkeypatch.context() as naps:
-        naps.setattr(Fetcher, "fetch_row", nap)
+    with slow_reads(monkeypatch):
         assert len(read_all(pool, ["a.jpg"] * 3)) == 3
     with local_reads_paused():
         pool.submit(InputRow("a.jpg"))
