@@ -32,6 +32,7 @@ BASE = [
     "pillow>=12.1.1,<13",
     "pyarrow>=18,<26",
     "requests>=2.32.4,<3",
+    "simplejpeg>=1.8,<2",
     "tenacity>=9,<10",
     "tensorflow>=2.20,<2.22",
     "tqdm>=4.66,<5",

@@ -3,7 +3,8 @@
     python -m benchmarks.throughput --images 5000
 
 The encoder and the captioner take pixels in memory; the job takes JPEG files, of 224x224 and of
-640x480 pixels, and counts without its start. Greedy decoding unless a row says otherwise.
+640x480 pixels, and counts without its start. Greedy decoding unless a row says otherwise. What is
+compared runs side by side, the captioner before and after each job.
 """
 
 import sys
@@ -23,6 +24,10 @@ from model_lib.cores import share_cores
 from model_lib.onednn_bfloat16 import has_bfloat16
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
+JOB_ROWS = {
+    "224x224": ("job_224", "whole job, 224x224 JPEG files / captioner in memory", 0.90),
+    "640x480": ("job_640", "the same with 640x480 JPEG files", 0.80),
+}
 SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")
 GPU_PLAN = (
     "encoder alone, captioner greedy and of beam width 3, pixels in memory, on the device",
@@ -81,10 +86,11 @@ def measure(
         precisions: of the encoder, each against float32.
     """
     share_cores(settings.batch_size)
+    captions = captioner_runs(settings)
     runs = {
-        **captioner_runs(settings),
+        **captions,
+        **job_runs(settings, job_images, work, captions["captioner greedy"]),
         **precision_runs(settings, precisions),
-        **job_runs(settings, job_images, work, SIZES),
     }
     seconds = measure_in_turn(runs, settings.rounds)
     found = speeds(seconds, settings, job_images)
@@ -101,9 +107,9 @@ def captioner_runs(settings: Settings) -> dict[str, Run]:
     size = settings.batch_size
     greedy, beam = captioning.greedy(captioner), captioning.beam(captioner)
     return {
+        "captioner beam 3": captioning.caption_run(captioner, images, beam, size),
         "encoder": captioning.encode_run(captioner, images, size),
         "captioner greedy": captioning.caption_run(captioner, images, greedy, size),
-        "captioner beam 3": captioning.caption_run(captioner, images, beam, size),
     }
 
 
@@ -119,17 +125,23 @@ def precision_runs(settings: Settings, precisions: Sequence[Precision]) -> dict[
     return runs
 
 
-def job_runs(
-    settings: Settings, count: int, work: Path, sizes: Mapping[str, tuple[int, int]]
-) -> dict[str, Run]:
-    """Returns runs of the job over JPEG files of some sizes, and over one batch of them."""
-    runs = {}
-    for name, (width, height) in sizes.items():
+def job_runs(settings: Settings, count: int, work: Path, captions: Run) -> dict[str, Run]:
+    """Returns runs of the job over JPEG files of each size, and over one batch of them.
+
+    Args:
+        settings: photos and so on.
+        count: files of a size.
+        work: an empty folder for files.
+        captions: the captioner's run, which follows each job.
+    """
+    runs, starts = {}, {}
+    for name, (width, height) in SIZES.items():
         photos = write_jpegs(settings.photos, work / name, count, width, height)
         one_batch = link_photos(photos, work / f"{name}-start", settings.batch_size)
         runs[f"job {name}"] = jobs.job_run(settings, photos, work)
-        runs[f"start {name}"] = jobs.job_run(settings, one_batch, work)
-    return runs
+        runs[f"captioner after {name}"] = captions
+        starts[f"start {name}"] = jobs.job_run(settings, one_batch, work)
+    return {**runs, **starts}
 
 
 def speeds(
@@ -160,14 +172,18 @@ def ratio_rows(found: Mapping[str, list[float]]) -> list[Row]:
         if values := found.get(f"captioner {precision}"):
             what = f"captioner, greedy, encoder in {precision} / in float32"
             made.append(Row(precision, what, paired_ratios(values, greedy), "ratio"))
-    jobs_rows = [
-        ("job_224", "whole job, 224x224 JPEG files / captioner in memory", "job 224x224", 0.90),
-        ("job_640", "the same with 640x480 JPEG files", "job 640x480", 0.80),
-    ]
-    for key, what, name, target in jobs_rows:
-        if name in found:
-            made.append(Row(key, what, paired_ratios(found[name], greedy), "ratio", target))
+    before = greedy
+    for name, (key, what, target) in JOB_ROWS.items():
+        after = found[f"captioner after {name}"]
+        ratios = paired_ratios(found[f"job {name}"], _together(before, after))
+        made.append(Row(key, what, ratios, "ratio", target))
+        before = after
     return made
+
+
+def _together(before: Sequence[float], after: Sequence[float]) -> list[float]:
+    """Returns images a second of two runs together, round by round."""
+    return [2 / (1 / a + 1 / b) for a, b in zip(before, after, strict=True)]
 
 
 if __name__ == "__main__":

@@ -166,20 +166,21 @@ class Preprocessor:
         placement = place(frame.width, frame.height, self.config)
         left, top, right, bottom = frame.content
         scale_x, scale_y = (right - left) / frame.width, (bottom - top) / frame.height
-        box = placement.box
-        resized = frame.image.resize(
-            placement.size,
-            Image.Resampling.BILINEAR,
-            box=(
-                left + box[0] * scale_x,
-                top + box[1] * scale_y,
-                left + box[2] * scale_x,
-                top + box[3] * scale_y,
-            ),
-            reducing_gap=_SPARE_SCALE,
+        box = (
+            left + placement.box[0] * scale_x,
+            top + placement.box[1] * scale_y,
+            left + placement.box[2] * scale_x,
+            top + placement.box[3] * scale_y,
         )
-        if resized.size == (self.config.image_size, self.config.image_size):
+        side = self.config.image_size
+        whole = (0.0, 0.0, float(side), float(side))
+        if frame.size == placement.size == (side, side) and box == whole:
+            return frame.pixels
+        resized = frame.image.resize(
+            placement.size, Image.Resampling.BILINEAR, box=box, reducing_gap=_SPARE_SCALE
+        )
+        if resized.size == (side, side):
             return np.asarray(resized)
-        square = Image.new("RGB", (self.config.image_size, self.config.image_size))
+        square = Image.new("RGB", (side, side))
         square.paste(resized, placement.offset)
         return np.asarray(square)

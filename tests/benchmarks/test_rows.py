@@ -26,7 +26,11 @@ def test_throughput_rows():
         "captioner beam 3": [4.0, 4.0],
         "captioner float16": [1.0, 1.0],
         "job 224x224": [13.0, 21.0],
+        "captioner after 224x224": [6.0, 4.0],
         "start 224x224": [3.0, 7.0],
+        "job 640x480": [21.0, 37.0],
+        "captioner after 640x480": [2.0, 4.0],
+        "start 640x480": [5.0, 5.0],
     }
     found = throughput.speeds(seconds, SETTINGS, job_images=288)
     assert found["captioner greedy"] == [32.0, 16.0]
@@ -36,7 +40,8 @@ def test_throughput_rows():
         "captioner": (0.5, 0.5),
         "captioner_beam": (0.25, 0.5),
         "float16": (2.0, 4.0),
-        "job_224": (1.0, 1.0),
+        "job_224": (2.0, 1.0),  # the captioner took 4 s on average, the job 8 and 16 for 4 times
+        "job_640": (1.0, 0.5),
     }
 
 

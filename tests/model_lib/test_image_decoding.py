@@ -8,7 +8,7 @@ from PIL import Image, ImageChops
 
 from model_lib import errors
 from model_lib.config import PreprocessConfig
-from model_lib.image_decoding import DEFAULT_MAX_PIXELS, decode_frame, decode_image, sniff_format
+from model_lib.image_decoding import DEFAULT_MAX_PIXELS, decode_frame, decode_image
 from tests.images import (
     BROKEN_IMAGE_ERRORS,
     HEIGHT,
@@ -279,11 +279,6 @@ def test_cmyk_markers_make_the_difference() -> None:
     cmyk = Image.open(io.BytesIO(marked))
     expected = np.asarray(ImageChops.invert(cmyk).convert("RGB"))
     np.testing.assert_array_equal(decode_image(unmarked).pixels, expected)
-
-
-def test_sniffing_needs_only_the_first_bytes() -> None:
-    for name, data in good_images().items():
-        assert sniff_format(data[:18]) == FORMATS[name.split(".")[1]]
 
 
 @settings(max_examples=300, deadline=None)
