@@ -1,8 +1,8 @@
 """Decoding a batch of images on all cores: encoded bytes in, pixels or a failure for each.
 
-Pillow lets other threads run while it decodes and resizes, so a batch is decoded by as many
-threads as there are cores, the caller's among them, each taking the next image when it is done with
-one. One decoder serves a worker process; any thread may use it.
+Decoding and resizing leave Python's lock to other threads, so a batch is decoded by as many threads
+as there are cores, the caller's among them, each taking the next image when it is done with one.
+One decoder serves a worker process; any thread may use it.
 """
 
 import concurrent.futures

@@ -1,7 +1,8 @@
 """Runs of the whole job in this process, and how long it takes without its start.
 
-The start (loading, tracing, one batch) is measured by a job of one batch in the same round; the
-difference is what the other images cost, writing, publishing and manifest included.
+Two ways. From its rows' own `captioned_at`: the steady state, between the first batch and the last.
+Or by a job of one batch in the same round, whose time is taken off; then listing, publishing and
+the manifest count as well, and so does the noise of the starts.
 """
 
 import contextlib
@@ -31,7 +32,7 @@ def job_run(settings: Settings, folder: Path, work: Path, *extra: str) -> Run:
     Raises:
         SystemExit: when run, where the job fails.
     """
-    output = work / f"output-{folder.name}"
+    output = _output(folder, work)
     flags = job_flags(settings, folder, output, *extra)
 
     def run() -> None:
@@ -43,6 +44,21 @@ def job_run(settings: Settings, folder: Path, work: Path, *extra: str) -> Run:
             raise SystemExit(f"caption-images {' '.join(flags)}: code {code}\n{said.getvalue()}")
 
     return run
+
+
+def steady_run(settings: Settings, folder: Path, work: Path) -> Run:
+    """Returns a run of `job_run`'s job that reports the seconds an image after its first batch."""
+    job = job_run(settings, folder, work)
+
+    def run() -> float:
+        job()
+        return seconds_an_image(_output(folder, work), settings.batch_size)
+
+    return run
+
+
+def _output(folder: Path, work: Path) -> Path:
+    return work / f"output-{folder.name}"
 
 
 def without_start(whole: Sequence[float], start: Sequence[float]) -> list[float]:

@@ -191,13 +191,7 @@ def _peer_runs(settings: Settings) -> dict[str, Run]:
 def _job_run(settings: Settings, work: Path) -> Run:
     side = load_bundle(settings.bundle).info.preprocess.image_size
     photos = write_jpegs(settings.photos, work / "photos", settings.images, side, side)
-    job = jobs.job_run(settings, photos, work)
-
-    def run() -> float:
-        job()
-        return jobs.seconds_an_image(work / "output-photos", settings.batch_size)
-
-    return run
+    return jobs.steady_run(settings, photos, work)
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python -m benchmarks.throughput --images 5000
 
 The encoder and the captioner take pixels in memory; the job takes JPEG files, of 224x224 and of
-640x480 pixels, and counts without its start. Greedy decoding unless a row says otherwise. What is
-compared runs side by side, the captioner before and after each job.
+640x480 pixels, and counts from its first batch to its last. Greedy decoding unless a row says
+otherwise. What is compared runs side by side, the captioner before and after each job.
 """
 
 import sys
@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from benchmarks import captioning, jobs
 from benchmarks.results import Report, Row, make_report, publish
-from benchmarks.settings import Settings, link_photos, make_parser, settings_from, write_jpegs
+from benchmarks.settings import Settings, make_parser, settings_from, write_jpegs
 from benchmarks.timing import Run, measure_in_turn, median, paired_ratios, rates
 from model_lib.bundle import load_bundle
 from model_lib.config import Precision
@@ -25,7 +25,11 @@ from model_lib.onednn_bfloat16 import has_bfloat16
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
 JOB_ROWS = {
-    "224x224": ("job_224", "whole job, 224x224 JPEG files / captioner in memory", 0.90),
+    "224x224": (
+        "job_224",
+        "whole job, 224x224 JPEG files / captioner in memory",
+        0.90,
+    ),
     "640x480": ("job_640", "the same with 640x480 JPEG files", 0.80),
 }
 SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")
@@ -93,7 +97,7 @@ def measure(
         **precision_runs(settings, precisions),
     }
     seconds = measure_in_turn(runs, settings.rounds)
-    found = speeds(seconds, settings, job_images)
+    found = speeds(seconds, settings.images)
     rows = ratio_rows(found)
     medians = {name: median(values) for name, values in found.items()}
     shown = {**settings.shown(), "job_images": job_images}
@@ -126,7 +130,7 @@ def precision_runs(settings: Settings, precisions: Sequence[Precision]) -> dict[
 
 
 def job_runs(settings: Settings, count: int, work: Path, captions: Run) -> dict[str, Run]:
-    """Returns runs of the job over JPEG files of each size, and over one batch of them.
+    """Returns runs of the job over JPEG files of each size, and of the captioner after each.
 
     Args:
         settings: photos and so on.
@@ -134,30 +138,25 @@ def job_runs(settings: Settings, count: int, work: Path, captions: Run) -> dict[
         work: an empty folder for files.
         captions: the captioner's run, which follows each job.
     """
-    runs, starts = {}, {}
+    runs = {}
     for name, (width, height) in SIZES.items():
         photos = write_jpegs(settings.photos, work / name, count, width, height)
-        one_batch = link_photos(photos, work / f"{name}-start", settings.batch_size)
-        runs[f"job {name}"] = jobs.job_run(settings, photos, work)
+        runs[f"job {name}"] = jobs.steady_run(settings, photos, work)
         runs[f"captioner after {name}"] = captions
-        starts[f"start {name}"] = jobs.job_run(settings, one_batch, work)
-    return {**runs, **starts}
+    return runs
 
 
-def speeds(
-    seconds: Mapping[str, list[float]], settings: Settings, job_images: int
-) -> dict[str, list[float]]:
-    """Returns images a second of each run and round; jobs without their start."""
-    found = {}
-    for name, values in seconds.items():
-        if name.startswith("start "):
-            continue
-        if name.startswith("job "):
-            values = jobs.without_start(values, seconds[name.replace("job", "start", 1)])
-            found[name] = rates(job_images - settings.batch_size, values)
-        else:
-            found[name] = rates(settings.images, values)
-    return found
+def speeds(seconds: Mapping[str, list[float]], images: int) -> dict[str, list[float]]:
+    """Returns images a second of each run and round.
+
+    Args:
+        seconds: of each run and round; of jobs for one image.
+        images: of the captioner's runs.
+    """
+    return {
+        name: rates(1 if name.startswith("job ") else images, values)
+        for name, values in seconds.items()
+    }
 
 
 def ratio_rows(found: Mapping[str, list[float]]) -> list[Row]:
