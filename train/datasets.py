@@ -180,6 +180,10 @@ def _prepare_coco(data_dir: str | None) -> tfds.core.DatasetBuilder:
             builder.download_and_prepare()
     # TFDS and what it downloads with raise errors of many kinds; all mean the same here.
     except Exception as error:
+        # Another training may have prepared it meanwhile; its copy is as good.
+        other = tfds.builder(COCO, data_dir=data_dir)
+        if other.is_prepared():
+            return other
         raise DatasetError(
             f"{COCO} is not prepared in {builder.data_dir} and could not be downloaded "
             f"({type(error).__name__}: {error}); give the --data_dir that holds it, or run "

@@ -27,16 +27,19 @@ COCO_PHOTOS = {
 }
 
 
-@pytest.fixture(scope="module")
-def coco_dir(tmp_path_factory):
-    photos = {
+def coco_photos():
+    return {
         split: [
             (name, encoded, [f"caption {number} of {name}" for number in range(5)])
             for name, encoded in rows
         ]
         for split, rows in COCO_PHOTOS.items()
     }
-    return write_coco(tmp_path_factory.mktemp("tfds"), photos)
+
+
+@pytest.fixture(scope="module")
+def coco_dir(tmp_path_factory):
+    return write_coco(tmp_path_factory.mktemp("tfds"), coco_photos())
 
 
 def test_coco_gives_all_five_captions_and_the_bytes_as_they_were_written(coco_dir):
@@ -61,6 +64,18 @@ def test_ids_captions_and_photos_have_one_order_that_stays(coco_dir):
         second, first.image_ids, first.captions, first.photos(), strict=True
     ):
         assert photo == CaptionedPhoto(image_id, captions, encoded)
+
+
+def test_coco_that_another_training_prepared_meanwhile_is_taken(tmp_path, monkeypatch):
+    def lose_the_race(builder):
+        monkeypatch.undo()  # the other training prepares it as TFDS does
+        write_coco(tmp_path, coco_photos())
+        raise OSError(f"{builder.data_dir} already exists")
+
+    (tmp_path / "downloads").mkdir()  # as after a download: the network is not tried
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", lose_the_race)
+    dataset = open_dataset("coco_captions", "dev", data_dir=str(tmp_path))
+    assert list(dataset.image_ids) == [name for name, _ in COCO_PHOTOS["val"]]
 
 
 def test_coco_that_is_not_there_and_cannot_be_downloaded_is_a_named_error(tmp_path, monkeypatch):
