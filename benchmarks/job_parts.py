@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import captioning
-from benchmarks.jobs import job_run, seconds_an_image
+from benchmarks.jobs import job_run, output_of, seconds_an_image
 from benchmarks.results import Report, Row, make_report, publish
 from benchmarks.settings import Settings, make_parser, settings_from, write_jpegs
 from benchmarks.throughput import SIZES
@@ -64,7 +64,7 @@ def measure(settings: Settings, work: Path, argv: Sequence[str] | None = None) -
     runs["at once"]()  # compiles
     for name, (width, height) in SIZES.items():
         photos = write_jpegs(settings.photos, work / name, settings.images, width, height)
-        job, output = job_run(settings, photos, work), work / f"output-{name}"
+        job, output = job_run(settings, photos, work), output_of(photos, work)
 
         def run(name: str = name, job: Run = job, output: Path = output) -> float:
             job()

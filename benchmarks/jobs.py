@@ -32,7 +32,7 @@ def job_run(settings: Settings, folder: Path, work: Path, *extra: str) -> Run:
     Raises:
         SystemExit: when run, where the job fails.
     """
-    output = _output(folder, work)
+    output = output_of(folder, work)
     flags = job_flags(settings, folder, output, *extra)
 
     def run() -> None:
@@ -52,12 +52,13 @@ def steady_run(settings: Settings, folder: Path, work: Path) -> Run:
 
     def run() -> float:
         job()
-        return seconds_an_image(_output(folder, work), settings.batch_size)
+        return seconds_an_image(output_of(folder, work), settings.batch_size)
 
     return run
 
 
-def _output(folder: Path, work: Path) -> Path:
+def output_of(folder: Path, work: Path) -> Path:
+    """Returns the folder that `job_run`'s job writes to."""
     return work / f"output-{folder.name}"
 
 

@@ -25,11 +25,7 @@ from model_lib.onednn_bfloat16 import has_bfloat16
 
 SIZES = {"224x224": (224, 224), "640x480": (640, 480)}
 JOB_ROWS = {
-    "224x224": (
-        "job_224",
-        "whole job, 224x224 JPEG files / captioner in memory",
-        0.90,
-    ),
+    "224x224": ("job_224", "whole job, 224x224 JPEG files / captioner in memory", 0.90),
     "640x480": ("job_640", "the same with 640x480 JPEG files", 0.80),
 }
 SIXTEEN_BITS: tuple[Precision, ...] = ("bfloat16", "float16")

@@ -51,7 +51,7 @@ def measure_in_turn(
                 seconds[name].append(elapsed)
             if not quiet:
                 label = f"round {number - warm_ups + 1}" if number >= warm_ups else "warm-up"
-                print(f"{label:>8}  {name:<28}{elapsed:9.3g} s", file=sys.stderr, flush=True)
+                print(f"{label:>8}  {name:<28}{elapsed:9.4g} s", file=sys.stderr, flush=True)
     return seconds
 
 

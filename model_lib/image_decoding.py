@@ -187,16 +187,15 @@ def decode_frame(data: bytes, max_pixels: int, smallest: SmallestSize | None = N
         check_size(*image.size, max_pixels)
         if image_format != "jpeg":
             image.load()  # before EXIF is read: PNG may hold it behind the pixels
-        orientation = _orientation(image)
-        width, height = _turned(image.size, orientation)
-        filled: tuple[float, float] = image.size
+        orientation, size = _orientation(image), image.size
+        filled: tuple[float, float] = size
         if smallest:
-            reduced = image.draft(None, _turned(smallest(width, height), orientation))
+            wanted = _turned(smallest(*_turned(size, orientation)), orientation)
+            reduced = image.draft(None, wanted)
             filled = reduced[1][2:] if reduced else filled
         image.load()
-        upright = _upright(_to_rgb(image), orientation)
-    content = _content(upright.size, _turned(filled, orientation), orientation)
-    return RgbFrame(upright, content, width, height, image_format)
+        stored = RgbFrame(_to_rgb(image), (0.0, 0.0, *filled), *size, image_format)
+        return _upright(stored, orientation)
 
 
 def _plain_jpeg(data: bytes, max_pixels: int, smallest: SmallestSize | None) -> RgbFrame | None:
@@ -206,19 +205,14 @@ def _plain_jpeg(data: bytes, max_pixels: int, smallest: SmallestSize | None) -> 
         return None
     check_size(*size, max_pixels)
     orientation = _jpeg_orientation(data)
-    width, height = _turned(size, orientation)
     divisor = 1
     if smallest:
-        divisor = divisor_of(size, _turned(smallest(width, height), orientation))
+        divisor = divisor_of(size, _turned(smallest(*_turned(size, orientation)), orientation))
     pixels = decode_plain_jpeg(data, size, divisor)
     if pixels is None:
         return None
-    raster: Image.Image | Pixels = pixels
-    if orientation in _UPRIGHT:
-        raster = _upright(Image.fromarray(pixels), orientation)
-    decoded = _turned((pixels.shape[1], pixels.shape[0]), orientation)
-    filled = _turned((size[0] / divisor, size[1] / divisor), orientation)
-    return RgbFrame(raster, _content(decoded, filled, orientation), width, height, "jpeg")
+    content = (0.0, 0.0, size[0] / divisor, size[1] / divisor)
+    return _upright(RgbFrame(pixels, content, *size, "jpeg"), orientation)
 
 
 def _jpeg_orientation(data: bytes) -> int:
@@ -228,8 +222,15 @@ def _jpeg_orientation(data: bytes) -> int:
         return _orientation(_open("jpeg", data))
 
 
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+def _upright(stored: RgbFrame, orientation: int) -> RgbFrame:
+    """Turns a frame as stored, which its original fills from the corner left above."""
+    if orientation not in _UPRIGHT:
+        return stored
+    image = stored.image.transpose(_UPRIGHT[orientation])
+    filled = _turned(stored.content[2:], orientation)
+    width, height = _turned((stored.width, stored.height), orientation)
+    content = _content(image.size, filled, orientation)
+    return RgbFrame(image, content, width, height, stored.format)
 
 
 @contextlib.contextmanager

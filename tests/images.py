@@ -14,6 +14,9 @@ from PIL import Image, ImageChops
 
 WIDTH, HEIGHT = 48, 32
 
+# As `sniff_format` names them, by the endings of the samples' names.
+FORMATS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp"}
+
 BROKEN_IMAGE_ERRORS = {
     "empty.jpg": "EmptyImageError",
     "text.jpg": "UnknownImageFormatError",
@@ -44,6 +47,13 @@ BROKEN_IMAGE_ERRORS = {
     "oversized_lossless.webp": "OversizedImageError",
     "oversized_lossy.webp": "OversizedImageError",
 }
+
+
+def with_edits(data: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
+    """Replaces bytes, edit after edit: (where, how many go, what comes)."""
+    for at, removed, inserted in edits:
+        data = data[:at] + inserted + data[at + removed :]
+    return data
 
 
 def sample_pixels(width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:

@@ -11,6 +11,7 @@ from model_lib.config import PreprocessConfig
 from model_lib.image_decoding import DEFAULT_MAX_PIXELS, decode_frame, decode_image
 from tests.images import (
     BROKEN_IMAGE_ERRORS,
+    FORMATS,
     HEIGHT,
     WIDTH,
     broken_images,
@@ -20,10 +21,9 @@ from tests.images import (
     raw_png,
     sample_image,
     sample_pixels,
+    with_edits,
     with_orientation,
 )
-
-FORMATS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp"}
 
 # Mean difference to `sample_pixels` that the lossy ones may have; the others are exact.
 LOSSY = {
@@ -310,9 +310,7 @@ def test_random_bytes_give_nothing_but_image_errors(prefix: bytes, tail: bytes) 
 def test_mutated_images_give_nothing_but_image_errors(
     name: str, edits: list[tuple[int, int, bytes]]
 ) -> None:
-    data = good_images()[name]
-    for at, removed, inserted in edits:
-        data = data[:at] + inserted + data[at + removed :]
+    data = with_edits(good_images()[name], edits)
     try:
         image = decode_image(data, max_pixels=10_000)
     except errors.ImageError:

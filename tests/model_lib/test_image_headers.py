@@ -4,9 +4,7 @@ import pytest
 
 from model_lib.errors import OversizedImageError
 from model_lib.image_headers import check_announced_size, check_size, sniff_format
-from tests.images import HEIGHT, WIDTH, good_images
-
-FORMATS = {"jpg": "jpeg", "png": "png", "webp": "webp", "gif": "gif", "bmp": "bmp"}
+from tests.images import FORMATS, HEIGHT, WIDTH, good_images
 
 
 def test_sniffing_needs_only_the_first_bytes() -> None:
