@@ -5,12 +5,15 @@ Takes memory-mapped features float16 [N,W,P,C] and token ids int32 [N,K,L+1]; yi
 shifted by one, as `train.trainer` predicts them, without their padding unless it is asked for.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from model_lib.tokenizer import END_ID, PAD_ID, UNKNOWN_ID, Tokenizer
+from train.input_options import make_input_options
 
 
 def encode_captions(
@@ -78,6 +81,24 @@ class PhotoBatches(keras.utils.PyDataset):
             random = np.random.default_rng([self.seed, epoch])
             self._order = random.permutation(count)
             self._views = random.integers(num_views, size=count)
+
+    def to_dataset(self) -> tf.data.Dataset:
+        """Returns the batches for `fit`, read ahead while one is trained on.
+
+        Each time it is gone through, it gives the epoch that `start_epoch` drew last. Keras would
+        make such a data set by itself, but with the waits of `make_input_options`.
+        """
+
+        def read() -> Iterator[Any]:
+            for index in range(len(self)):
+                yield self[index]
+
+        signature = tf.nest.map_structure(
+            lambda array: tf.TensorSpec([None, *array.shape[1:]], array.dtype), self[0]
+        )
+        dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return dataset.prefetch(2).with_options(make_input_options())
 
 
 class CaptionBatches(PhotoBatches):

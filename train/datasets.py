@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from train.errors import DatasetError
+from train.input_options import make_input_options
 from train.photo_folder import prepare_photo_folder
 
 SplitName = Literal["train", "dev"]
@@ -117,7 +118,9 @@ class CaptionDataset:
                 _FEATURES, decoders={"image": tfds.decode.SkipDecoding()}
             ),
             # One file after the other keeps the order; no copy of the data stays in memory.
-            read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            read_config=tfds.ReadConfig(
+                options=make_input_options(), interleave_cycle_length=1, try_autocache=False
+            ),
         )
         num_captions = 1 if self._first_caption_only else None
         try:

@@ -86,12 +86,12 @@ def run_phase(
         earlier = trim_history(folder, begun)
         if epochs_without_gain(earlier, phase.monitor, phase.mode) < phase.patience:
             trainer.fit(
-                batches,
-                validation_data=dev_batches,
+                batches.to_dataset(),
+                validation_data=dev_batches.to_dataset(),
                 initial_epoch=begun,
                 epochs=phase.epochs,
                 callbacks=[_draw_epochs(batches), *_callbacks(trainer, decoder, phase, begun)],
-                shuffle=False,  # by the batches; Keras would do it with Python's global generator
+                shuffle=False,  # by the batches
                 verbose=verbose,
             )
         done = {"epochs": len(read_history(folder)), "best": best_value(folder)}

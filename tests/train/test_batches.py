@@ -23,6 +23,14 @@ def features(count, views=2):
     return np.stack([photo, view], axis=-1)[:, :, np.newaxis].astype(np.float16)
 
 
+class PairBatches(PhotoBatches):
+    """Features and rows of photos."""
+
+    def __getitem__(self, index):
+        rows, features = self.read(index)
+        return features, rows
+
+
 def test_captions_become_ids_no_longer_than_the_longest():
     ids = encode_captions(CAPTIONS, TOKENIZER, captions_per_image=2, length=20)
     assert ids.dtype == np.int32
@@ -104,3 +112,23 @@ def test_word_dropout_hides_words_so_far_and_no_target():
     assert (batches[0][0][1] != words).any()
     plain = CaptionBatches(features, ids, 40, word_dropout=0.25)  # no seed: validation
     np.testing.assert_array_equal(plain[0][0][1], ids[..., :-1])
+
+
+def test_the_data_set_for_fit_gives_the_batches_of_the_epoch_that_was_started():
+    batches = CaptionBatches(features(5), np.repeat(IDS, [3, 2], axis=0), 2, seed=1)
+    dataset = batches.to_dataset()
+    assert len(dataset) == 3
+    for epoch in (1, 2):
+        batches.start_epoch(epoch)
+        read = list(dataset.as_numpy_iterator())
+        assert len(read) == 3
+        for (inputs, targets), index in zip(read, range(3), strict=True):
+            expected = batches[index]
+            for found, array in zip((*inputs, targets), (*expected[0], expected[1]), strict=True):
+                assert found.dtype == array.dtype
+                np.testing.assert_array_equal(found, array)
+
+
+def test_an_epoch_does_not_wait_for_a_search_for_buffer_sizes():
+    batches = PairBatches(features(4), 2)
+    assert batches.to_dataset().options().autotune.enabled is False

@@ -156,3 +156,16 @@ def test_a_split_that_is_not_there_is_refused(coco_dir, folder):
     builder = tfds.builder("coco_captions", data_dir=coco_dir)
     with pytest.raises(DatasetError, match="has no split 'restval'"):
         CaptionDataset(builder, "restval")
+
+
+def test_reading_does_not_wait_for_a_search_for_buffer_sizes(coco_dir, monkeypatch):
+    read = tfds.core.DatasetBuilder.as_dataset
+    opened = []
+
+    def as_dataset(*arguments, **settings):
+        opened.append(read(*arguments, **settings))
+        return opened[-1]
+
+    monkeypatch.setattr(tfds.core.DatasetBuilder, "as_dataset", as_dataset)
+    open_dataset("coco_captions", "dev", data_dir=coco_dir)
+    assert [dataset.options().autotune.enabled for dataset in opened] == [False]
