@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import captioning, jobs, peer_beam
+from benchmarks.keras_predict import predict_run, predict_without_waits_run
 from benchmarks.peer_course import CourseLoop
 from benchmarks.results import Report, Row, make_report, publish
 from benchmarks.settings import Settings, link_photos, make_parser, settings_from, write_jpegs
@@ -152,12 +153,10 @@ def _inception_runs(
     images = captioning.prepare(larger, some)
     pixels = captioning.stack(images).astype(np.float32)
 
-    def predict() -> None:
-        encoder.predict(pixels, batch_size=settings.batch_size, verbose=0)
-
     greedy, size = captioning.greedy(captioner), settings.batch_size
     return {
-        "Inception predict": predict,
+        "Inception predict": predict_run(encoder, pixels, size),
+        "Inception predict, no waits": predict_without_waits_run(encoder, pixels, size),
         "Inception captioner": captioning.caption_run(larger, images, greedy, size),
         "Inception captioner, onnxruntime": captioning.caption_run(faster, images, greedy, size),
     }
@@ -173,6 +172,7 @@ def _speeds(
         "course": peers.course_images,
         "course, vocabulary kept": peers.course_images,
         "Inception predict": peers.inception_images,
+        "Inception predict, no waits": peers.inception_images,
         "Inception captioner": peers.inception_images,
         "Inception captioner, onnxruntime": peers.inception_images,
     }
@@ -206,6 +206,20 @@ def _rows(found: Mapping[str, list[float]]) -> list[Row]:
             "the same with `--encoder_runtime onnxruntime`",
             "Inception captioner, onnxruntime",
             "Inception predict",
+            None,
+        ),
+        (
+            "inception_no_waits",
+            "captioner with InceptionResNetV2 / `predict` without its waits for tf.data",
+            "Inception captioner",
+            "Inception predict, no waits",
+            None,
+        ),
+        (
+            "inception_onnx_no_waits",
+            "the same with `--encoder_runtime onnxruntime`",
+            "Inception captioner, onnxruntime",
+            "Inception predict, no waits",
             None,
         ),
     ]

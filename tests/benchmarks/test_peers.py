@@ -7,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from benchmarks import captioning
+from benchmarks.keras_predict import untuned_dataset
 from benchmarks.peer_course import CourseLoop
 from model_lib.bundle import load_bundle
 
@@ -54,6 +55,17 @@ def test_beams_stock_way_gives_the_captioners_greedy_captions(
     paths = sorted(photos.iterdir())
     ours = captioner.caption_bytes([p.read_bytes() for p in paths], captioning.greedy(captioner))
     assert found == {p.name: c[0].text for p, c in zip(paths, ours, strict=True)}
+
+
+def test_predict_without_waits_gives_the_encoders_features(captioner, photos):
+    prepared = [captioner.preprocessor(path.read_bytes()) for path in sorted(photos.iterdir())]
+    pixels = captioning.stack(prepared).astype(np.float32)
+    dataset = untuned_dataset(pixels, batch_size=2)
+    assert dataset.options().autotune.enabled is False
+    np.testing.assert_array_equal(
+        captioner.encoder.predict(dataset, verbose=0),
+        captioner.encoder.predict(pixels, batch_size=2, verbose=0),
+    )
 
 
 def test_onnx_runtime_gives_the_encoders_features(captioner, photos):
