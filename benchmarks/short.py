@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import captioning, jobs
-from benchmarks.keras_predict import predict_without_waits_run
+from benchmarks.keras_predict import predict_run
 from benchmarks.peer_course import CourseLoop
 from benchmarks.results import machine
 from benchmarks.settings import (
@@ -183,7 +183,7 @@ def _peer_runs(settings: Settings) -> dict[str, Run]:
             loop.caption(paths[number % len(paths)])
         return (time.perf_counter() - begin) / COURSE_IMAGES
 
-    predict = predict_without_waits_run(captioner.encoder, pixels, settings.batch_size)
+    predict = predict_run(captioner.encoder, pixels, settings.batch_size)
     return {"Keras predict": predict, "course": course}
 
 
