@@ -1,6 +1,6 @@
 """Keras `predict` of an encoder, as one calls it, and without its waits.
 
-`predict` makes a data set of its arrays and then, now and then, waits for a thread of
+`predict` makes a data set of its arrays. Now and then it waits, when it is done, for a thread of
 tf.data's (`train/input_options.py`), up to as long as it computed.
 """
 

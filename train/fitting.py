@@ -91,7 +91,7 @@ def run_phase(
                 initial_epoch=begun,
                 epochs=phase.epochs,
                 callbacks=[_draw_epochs(batches), *_callbacks(trainer, decoder, phase, begun)],
-                shuffle=False,  # by the batches
+                shuffle=False,  # `start_epoch` draws the order
                 verbose=verbose,
             )
         done = {"epochs": len(read_history(folder)), "best": best_value(folder)}

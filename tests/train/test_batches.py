@@ -23,14 +23,6 @@ def features(count, views=2):
     return np.stack([photo, view], axis=-1)[:, :, np.newaxis].astype(np.float16)
 
 
-class PairBatches(PhotoBatches):
-    """Features and rows of photos."""
-
-    def __getitem__(self, index):
-        rows, features = self.read(index)
-        return features, rows
-
-
 def test_captions_become_ids_no_longer_than_the_longest():
     ids = encode_captions(CAPTIONS, TOKENIZER, captions_per_image=2, length=20)
     assert ids.dtype == np.int32
@@ -122,7 +114,7 @@ def test_the_data_set_for_fit_gives_the_batches_of_the_epoch_that_was_started():
         batches.start_epoch(epoch)
         read = list(dataset.as_numpy_iterator())
         assert len(read) == 3
-        for (inputs, targets), index in zip(read, range(3), strict=True):
+        for index, (inputs, targets) in enumerate(read):
             expected = batches[index]
             for found, array in zip((*inputs, targets), (*expected[0], expected[1]), strict=True):
                 assert found.dtype == array.dtype
@@ -130,5 +122,5 @@ def test_the_data_set_for_fit_gives_the_batches_of_the_epoch_that_was_started():
 
 
 def test_an_epoch_does_not_wait_for_a_search_for_buffer_sizes():
-    batches = PairBatches(features(4), 2)
+    batches = CaptionBatches(features(2), IDS, 2)
     assert batches.to_dataset().options().autotune.enabled is False
